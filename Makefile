@@ -1,0 +1,218 @@
+# ctseg: build, test and try.  All output lies below build/.
+
+SHELL =		/bin/bash
+.SHELLFLAGS =	-eu -o pipefail -c
+.DEFAULT_GOAL =	help
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+CC =		gcc
+NGINX_SRC =	/usr/share/nginx/src
+BUILD =		build
+PROFILE =	release
+JOBS :=		$(shell nproc 2>/dev/null || echo 2)
+MAKEFLAGS +=	-j$(JOBS) --no-print-directory
+
+# what is built from what
+
+NAME =		ngx_http_ctseg_module
+OUT :=		$(abspath $(BUILD))
+MODULE =	$(OUT)/$(NAME).so
+SOURCES :=	$(sort $(wildcard $(NAME).c src/*/*.c src/*/*.h \
+			src/dashboard/*))
+PURE :=		$(sort $(wildcard $(foreach room,base model store clevertap \
+			segment,src/$(room)/ctseg*.c)))
+UNITS :=	$(sort $(wildcard t/unit/*/test_*.c))
+FUZZERS :=	$(sort $(wildcard t/fuzz/fuzz_*.c))
+
+# flags; the warnings of the module are nginx's own, as errors
+
+SANITIZE_release =
+SANITIZE_asan =	-fsanitize=address,undefined -fno-omit-frame-pointer
+OPT_release =	-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
+OPT_asan =	-O1
+
+# nginx itself compares and copies empty strings at NULL
+
+MODULE_asan =	-fno-sanitize=alignment,nonnull-attribute,pointer-overflow
+
+CC_OPT =	-g $(OPT_$(PROFILE)) -fPIC -Wformat -Wformat-security \
+		$(SANITIZE_$(PROFILE)) $(MODULE_$(PROFILE))
+LD_OPT =	-fPIC -Wl,-z,relro -Wl,-z,now $(SANITIZE_$(PROFILE))
+
+WARN =		-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion \
+		-Werror
+UNIT_CFLAGS =	-std=c11 -D_GNU_SOURCE -g -O1 $(WARN) \
+		$(SANITIZE_$(PROFILE))
+UNIT_LIBS =	-lcmocka -lyajl -llmdb -lcurl -lpthread
+
+# for the tests
+
+TESTS ?=
+V ?=
+TEST_JOBS ?=	2
+export CTSEG_DEPS
+
+
+.PHONY: help
+help: ## this list
+	@echo "usage: make TARGET [VARIABLE=value]"
+	@echo
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1	\2/p' Makefile
+	@echo
+	@echo "TESTS=\"t/30-api.t\" narrows the tests, V=1 shows every line."
+	@echo "Packages that are missing are installed by apt-get first;"
+	@echo "CTSEG_DEPS=no leaves that to you."
+
+
+# ---- the module ----
+
+.PHONY: build
+build: deps-build $(OUT)/nginx/configured ## the module: build/ngx_http_ctseg_module.so
+	@+$(MAKE) $(if $(V),,-s) -f $(OUT)/nginx/Makefile -C $(NGINX_SRC) modules
+	@if ! cmp -s $(OUT)/nginx/$(NAME).so $(MODULE); then \
+		cp $(OUT)/nginx/$(NAME).so $(MODULE).new; \
+		mv $(MODULE).new $(MODULE); \
+		echo "built $(patsubst $(CURDIR)/%,%,$(MODULE))"; \
+	fi
+
+# Debian's recipe for modules.  It needs to run again only when the list of
+# files, the flags or nginx-dev have changed: what the generated Makefile does
+# with a changed file is right, headers included (ngx_module_deps).
+
+$(OUT)/nginx/configured: config $(OUT)/inputs \
+		$(wildcard $(NGINX_SRC)/conf_flags) | deps-build
+	@rm -rf $(OUT)/nginx
+	@mkdir -p $(OUT)/nginx
+	@echo "configuring, see $(patsubst $(CURDIR)/%,%,$(OUT))/configure.log"
+	@cd $(NGINX_SRC) && . ./conf_flags && CC="$(CC)" ./configure \
+		--with-cc-opt="$(CC_OPT)" --with-ld-opt="$(LD_OPT)" \
+		"$${NGX_CONF_FLAGS[@]}" --add-dynamic-module=$(CURDIR) \
+		--builddir=$(OUT)/nginx > $(OUT)/configure.log 2>&1 \
+		|| { tail -n 20 $(OUT)/configure.log; exit 1; }
+	@touch $@
+
+.PHONY: always
+$(OUT)/inputs: always
+	@mkdir -p $(OUT)
+	@printf '%s\n' "$(CC) $(CC_OPT) $(LD_OPT)" "$(NGINX_SRC) $(CURDIR)" \
+		$(SOURCES) > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+
+# ---- try it ----
+
+.PHONY: demo
+demo: deps-demo build ## collect and export against a local mock of Segment, in a minute
+	@t/tools/demo.sh demo
+
+.PHONY: run
+run: deps-demo build ## a server with the dashboard, until ^C
+	@t/tools/demo.sh run
+
+
+# ---- tests ----
+
+.PHONY: test
+test: prepare ## all tests; TESTS="t/30-api.t" for some of them
+	@BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) t/tools/prove.sh $(TESTS)
+
+.PHONY: prepare
+prepare: deps-test build units shims
+
+.PHONY: unit
+unit: deps-test units ## only the tests of the plain C below the line
+	@BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) t/tools/prove.sh \
+		$(patsubst $(CURDIR)/%,%,$(UNIT_BINS))
+
+.PHONY: asan
+asan: deps-test ## the tests under AddressSanitizer and UBSan
+	@$(MAKE) prepare PROFILE=asan BUILD=$(BUILD)/asan
+	@export CTSEG_ASAN=1 ASAN_OPTIONS=detect_leaks=1 \
+		CTSEG_PRELOAD="$$($(CC) -print-file-name=libasan.so)"; \
+		BUILD=$(OUT)/asan V=$(V) TEST_JOBS=$(TEST_JOBS) \
+		t/tools/prove.sh $(or $(TESTS),$(wildcard t/[2-7]*.t) \
+		$(patsubst %,$(BUILD)/asan/unit/%,$(UNIT_NAMES)))
+
+# uninitvar: cppcheck takes the address of a struct for its use; the analyzer
+# of gcc, below, knows better
+
+.PHONY: lint
+lint: deps-lint build units ## cppcheck, the analyzer of gcc, the source gates
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+		--enable=warning,performance,portability -j 2 \
+		--suppress=missingInclude --suppress=uninitvar \
+		$(PURE)
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+		-j 2 $(wildcard $(NAME).c src/*/ngx_*.c)
+	@mkdir -p $(OUT)/lint
+	@printf '%s\n' $(PURE) | xargs -n 1 -P 2 -I F $(CC) -std=c11 \
+		-D_GNU_SOURCE -O1 -fanalyzer $(WARN) -c F -o /dev/null
+	@CTSEG_MODULE=$(MODULE) prove -It/lib t/00-*.t
+
+.PHONY: bench
+bench: deps-bench build ## throughput of collecting and exporting on this machine
+	@t/bench/run.sh
+
+
+# ---- the plain C and its tests ----
+
+UNIT_NAMES :=	$(patsubst t/unit/%.c,%,$(UNITS))
+UNIT_BINS :=	$(patsubst %,$(OUT)/unit/%,$(UNIT_NAMES))
+UNIT_OBJS :=	$(patsubst src/%.c,$(OUT)/unit/obj/%.o,$(PURE))
+
+.PHONY: units
+units: $(UNIT_BINS)
+
+$(OUT)/unit/obj/%.o: src/%.c $(OUT)/unit/flags | deps-test
+	@mkdir -p $(@D)
+	@echo "cc $<"
+	@$(CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+
+# the archive holds what is there now, nothing of a file that was removed
+
+$(OUT)/unit/libctseg.a: $(UNIT_OBJS) $(OUT)/inputs
+	@rm -f $@
+	@ar rcs $@ $(UNIT_OBJS)
+
+# a test may ask for more at the link: a line " * link: -Wl,--wrap=malloc"
+
+$(UNIT_BINS): $(OUT)/unit/%: t/unit/%.c $(OUT)/unit/libctseg.a
+	@mkdir -p $(@D) $(OUT)/unit/obj/t/$(*D)
+	@echo "cc $<"
+	@$(CC) $(UNIT_CFLAGS) -Isrc -It/unit -MMD -MP \
+		-MF $(OUT)/unit/obj/t/$*.d -MT $@ $< -o $@ \
+		$$(sed -n 's/^ \* link: //p' $<) \
+		$(OUT)/unit/libctseg.a $(UNIT_LIBS)
+
+$(OUT)/unit/flags: always
+	@mkdir -p $(@D)
+	@echo "$(CC) $(UNIT_CFLAGS)" > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# shared objects that tests put before the system's (LD_PRELOAD)
+
+SHIMS :=	$(patsubst t/fault/%.c,$(OUT)/%.so,$(wildcard t/fault/*.c))
+
+.PHONY: shims
+shims: $(SHIMS)
+
+$(OUT)/%.so: t/fault/%.c | deps-test
+	@mkdir -p $(@D)
+	@echo "cc $<"
+	@$(CC) -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fPIC -shared $< -o $@ \
+		-ldl -lpthread
+
+-include $(UNIT_OBJS:.o=.d) $(patsubst %,$(OUT)/unit/obj/t/%.d,$(UNIT_NAMES))
+
+
+# ---- the rest ----
+
+.PHONY: deps deps-build deps-test deps-lint deps-bench deps-demo
+deps: deps-test
+deps-build deps-test deps-lint deps-bench deps-demo:
+	@t/tools/deps.sh $(patsubst deps-%,%,$@)
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build

@@ -1,0 +1,135 @@
+/*
+ * An export: what of the log goes to which partner, and when; and the four
+ * states it moves through.  Any thread; no clock: now and zone are arguments.
+ */
+
+#ifndef CTSEG_EXPORT_H
+#define CTSEG_EXPORT_H
+
+
+#include "ctseg_partner.h"
+#include "../base/ctseg_time.h"
+
+
+#define CTSEG_LOOKBACK_DAYS  60         /* one time: at most so far back */
+#define CTSEG_PRIORITY_MAX   6
+
+
+typedef enum {
+    CTSEG_TYPE_EVENT = 1,
+    CTSEG_TYPE_PROFILE
+} ctseg_type_t;
+
+
+typedef enum {
+    CTSEG_FREQ_ONE_TIME = 1,
+    CTSEG_FREQ_RECURRING,
+    CTSEG_FREQ_LIVE
+} ctseg_freq_t;
+
+
+typedef enum {
+    CTSEG_PENDING = 1,
+    CTSEG_RUNNING,
+    CTSEG_DONE,
+    CTSEG_STOPPED
+} ctseg_status_t;
+
+
+typedef enum {
+    CTSEG_STOP_NONE = 0,
+    CTSEG_STOP_USER,
+    CTSEG_STOP_ERRORS
+} ctseg_stop_t;
+
+
+/* what may happen to an export */
+
+typedef enum {
+    CTSEG_ON_START = 0,                 /* a run begins */
+    CTSEG_ON_FINISH,                    /* a run is complete */
+    CTSEG_ON_STOP                       /* by an operator or the engine */
+} ctseg_export_event_t;
+
+
+typedef struct {
+    char            id[CTSEG_ID_TEXT_MAX];
+    char            partner_id[CTSEG_ID_TEXT_MAX];
+    ctseg_type_t    type;
+    ctseg_set_t     set;
+    ctseg_kinds_t   kinds;              /* what the set means, as a mask */
+    uint8_t         priority[CTSEG_PRIORITY_MAX];   /* ctseg_id_e */
+    unsigned        npriority;
+
+    ctseg_freq_t    freq;
+    char            range[16];          /* as asked: "today"...; or empty */
+    char            from[CTSEG_DATE_LEN + 1];       /* one time, inclusive */
+    char            to[CTSEG_DATE_LEN + 1];
+    int64_t         from_ms;            /* event time >= from_ms */
+    int64_t         to_ms;              /* event time <  to_ms */
+    unsigned        every_hours;        /* recurring */
+    char            start_date[CTSEG_DATE_LEN + 1];
+
+    ctseg_status_t  status;
+    ctseg_stop_t    stop_reason;
+    uint64_t        revision;           /* of the definition, 1 at creation */
+    uint64_t        runs;               /* number of the newest run, 0: none */
+    char            exported_on[CTSEG_DATE_LEN + 1];    /* day of creation */
+    int64_t         created_ms;
+    int64_t         next_run_ms;        /* 0: none to come */
+
+    uint64_t        rev;                /* of the record in the store; not
+                                           part of the export */
+} ctseg_export_t;
+
+
+/*
+ * The one transition table.  Answers the next state, or 0 when the event is
+ * not allowed there:
+ *
+ *              START     FINISH                              STOP
+ *   PENDING    RUNNING   -                                   STOPPED
+ *   RUNNING    RUNNING   one time DONE, recurring PENDING,   STOPPED
+ *                        live RUNNING
+ *   DONE       -         -                                   -
+ *   STOPPED    -         -                                   -
+ */
+
+ctseg_status_t ctseg_export_step(ctseg_freq_t freq, ctseg_status_t from,
+    ctseg_export_event_t event);
+
+/* DONE and STOPPED are final */
+
+bool ctseg_export_is_final(ctseg_status_t status);
+
+const char *ctseg_status_name(ctseg_status_t s);        /* "PENDING" */
+const char *ctseg_freq_name(ctseg_freq_t f);            /* "one_time" */
+const char *ctseg_type_name(ctseg_type_t t);            /* "event" */
+const char *ctseg_stop_name(ctseg_stop_t s);            /* "user"; NULL */
+ctseg_status_t ctseg_status_parse(ctseg_str_t s);       /* 0: unknown */
+ctseg_freq_t ctseg_freq_parse(ctseg_str_t s);
+ctseg_type_t ctseg_type_parse(ctseg_str_t s);
+
+
+/* what decides on a definition besides its own text */
+
+typedef struct {
+    int64_t              now_ms;
+    const ctseg_zone_t  *zone;          /* the account zone */
+    bool                 custom_events; /* ctseg_custom_events on */
+} ctseg_export_env_t;
+
+/*
+ * Body of POST /exports into e (zeroed by the caller; id is the caller's).
+ * Fills every field above but id, rev: status PENDING, revision 1, dates of a
+ * range resolved, next_run_ms = now for one time.  Every wrong, missing,
+ * unknown or read-only field is noted; true when there was none.  That the
+ * partner exists is for the caller to check.  Recurring and live, and type
+ * profile, are noted as not available yet.
+ */
+
+bool ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
+    const ctseg_export_env_t *env, ctseg_problems_t *problems);
+
+
+#endif /* CTSEG_EXPORT_H */

@@ -1,0 +1,174 @@
+/*
+ * A run's bookkeeping: what is pinned at its start, and the sum that must
+ * hold at every step.  The engine calls this around each batch.  A delta
+ * that does not add up is refused as a whole, because an event that is
+ * counted twice or not at all is the very thing a run's numbers are for.
+ */
+
+#include "ctseg_run.h"
+
+#include <string.h>
+
+
+static const char  *const ctseg_run_statuses[] = {
+    NULL,
+    "running",
+    "succeeded",
+    "stopped",
+    "failed"
+};
+
+static const char  *const ctseg_run_rejects[CTSEG_REJECT_N] = {
+    "no_id",
+    "too_large"
+};
+
+
+const char *
+ctseg_run_status_name(ctseg_run_status_t s)
+{
+    if ((unsigned) s > CTSEG_RUN_FAILED) {
+        return NULL;
+    }
+
+    return ctseg_run_statuses[s];
+}
+
+
+const char *
+ctseg_reject_name(ctseg_reject_t r)
+{
+    if ((unsigned) r >= CTSEG_REJECT_N) {
+        return NULL;
+    }
+
+    return ctseg_run_rejects[r];
+}
+
+
+void
+ctseg_run_pin(ctseg_run_t *run, const ctseg_export_t *e,
+    const ctseg_partner_t *p)
+{
+    ctseg_pinned_t  *pinned;
+
+    memcpy(run->export_id, e->id, sizeof(run->export_id));
+    memcpy(run->partner_id, p->id, sizeof(run->partner_id));
+    run->export_revision = e->revision;
+    run->region = p->region;
+
+    pinned = &run->pinned;
+    memset(pinned, 0, sizeof(ctseg_pinned_t));
+
+    pinned->type = e->type;
+    pinned->kinds = e->kinds;
+
+    /* only a one time export looks at the time of an event */
+
+    if (e->freq == CTSEG_FREQ_ONE_TIME) {
+        pinned->from_ms = e->from_ms;
+        pinned->to_ms = e->to_ms;
+
+    } else {
+        pinned->from_ms = INT64_MIN;
+        pinned->to_ms = INT64_MAX;
+    }
+
+    pinned->user_id = p->user_id;
+    pinned->anonymous_id = p->anonymous_id;
+    memcpy(pinned->priority, e->priority, sizeof(pinned->priority));
+    pinned->npriority = e->npriority;
+
+    ctseg_write_key_fingerprint(pinned->fingerprint, p->write_key);
+}
+
+
+/* the verdicts of counts add up to what was scanned, without overflow */
+
+static bool
+ctseg_run_adds_up(const ctseg_counts_t *c)
+{
+    unsigned  i;
+    uint64_t  sum, left;
+
+    left = c->scanned;
+
+    if (c->sent > left) {
+        return false;
+    }
+
+    left -= c->sent;
+
+    if (c->filtered > left || left - c->filtered != c->rejected) {
+        return false;
+    }
+
+    left = c->rejected;
+
+    for (sum = 0, i = 0; i < CTSEG_REJECT_N; i++) {
+
+        if (c->rejects[i] > left - sum) {
+            return false;
+        }
+
+        sum += c->rejects[i];
+    }
+
+    return sum == c->rejected;
+}
+
+
+bool
+ctseg_run_advance(ctseg_run_t *run, uint64_t upto,
+    const ctseg_counts_t *delta)
+{
+    unsigned         i;
+    ctseg_counts_t  *c;
+
+    if (upto < run->cursor
+        || upto > run->hi
+        || delta->scanned != upto - run->cursor
+        || !ctseg_run_adds_up(delta))
+    {
+        return false;
+    }
+
+    c = &run->counts;
+
+    c->scanned += delta->scanned;
+    c->sent += delta->sent;
+    c->filtered += delta->filtered;
+    c->rejected += delta->rejected;
+
+    for (i = 0; i < CTSEG_REJECT_N; i++) {
+        c->rejects[i] += delta->rejects[i];
+    }
+
+    c->batches += delta->batches;
+    c->retries += delta->retries;
+
+    run->cursor = upto;
+
+    return true;
+}
+
+
+uint64_t
+ctseg_run_waiting(const ctseg_run_t *run)
+{
+    uint64_t  total;
+
+    total = run->hi > run->lo ? run->hi - run->lo : 0;
+
+    return total > run->counts.scanned ? total - run->counts.scanned : 0;
+}
+
+
+bool
+ctseg_run_is_conserved(const ctseg_run_t *run)
+{
+    return run->lo <= run->cursor
+           && run->cursor <= run->hi
+           && run->counts.scanned == run->cursor - run->lo
+           && ctseg_run_adds_up(&run->counts);
+}

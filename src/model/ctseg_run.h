@@ -1,0 +1,126 @@
+/*
+ * A run: one immutable cut (lo, hi] of the log for one export, with the
+ * settings pinned at its start, and how far it came.  Any thread; no clock.
+ */
+
+#ifndef CTSEG_RUN_H
+#define CTSEG_RUN_H
+
+
+#include "ctseg_export.h"
+
+
+typedef enum {
+    CTSEG_RUN_RUNNING = 1,
+    CTSEG_RUN_SUCCEEDED,
+    CTSEG_RUN_STOPPED,
+    CTSEG_RUN_FAILED
+} ctseg_run_status_t;
+
+
+/* why an event can never be sent; order is storage, append only */
+
+typedef enum {
+    CTSEG_REJECT_NO_ID = 0,
+    CTSEG_REJECT_TOO_LARGE,
+    CTSEG_REJECT_N
+} ctseg_reject_t;
+
+
+/* pinned at the start: a batch is a function of these and the log */
+
+typedef struct {
+    ctseg_type_t    type;
+    ctseg_kinds_t   kinds;
+    int64_t         from_ms;            /* event time window; INT64_MIN and */
+    int64_t         to_ms;              /* INT64_MAX when there is none */
+    ctseg_source_t  user_id;
+    ctseg_source_t  anonymous_id;
+    uint8_t         priority[CTSEG_PRIORITY_MAX];
+    unsigned        npriority;
+    char            fingerprint[17];    /* of the write key, for messageIds */
+} ctseg_pinned_t;
+
+
+typedef struct {
+    uint64_t  scanned;
+    uint64_t  sent;
+    uint64_t  filtered;
+    uint64_t  rejected;                 /* sum of rejects[] */
+    uint64_t  rejects[CTSEG_REJECT_N];
+    uint64_t  batches;                  /* acknowledged by Segment */
+    uint64_t  retries;
+} ctseg_counts_t;
+
+
+typedef struct {
+    char                export_id[CTSEG_ID_TEXT_MAX];
+    char                partner_id[CTSEG_ID_TEXT_MAX];
+    uint64_t            number;         /* 1.. within the export */
+    ctseg_run_status_t  status;
+    uint64_t            export_revision;
+    ctseg_region_t      region;
+    ctseg_pinned_t      pinned;
+
+    uint64_t            lo;             /* after this sequence */
+    uint64_t            hi;             /* up to this one, inclusive */
+    uint64_t            cursor;         /* (lo, cursor] have verdicts */
+    ctseg_counts_t      counts;
+    uint64_t            coalesced_slots;
+
+    int64_t             scheduled_ms;
+    int64_t             started_ms;
+    int64_t             finished_ms;    /* 0: not yet */
+
+    int                 error_status;   /* of the last failure; 0: transport */
+    char                error[160];     /* empty: none */
+    int64_t             error_ms;
+    int64_t             retry_at_ms;    /* 0: not waiting for a retry */
+
+    char                owner[96];      /* who works on it; empty: nobody */
+    uint64_t            fence;          /* grows with every owner */
+
+    uint64_t            rev;            /* of the record in the store */
+} ctseg_run_t;
+
+
+const char *ctseg_run_status_name(ctseg_run_status_t s);
+const char *ctseg_reject_name(ctseg_reject_t r);        /* "no_id" */
+
+/* pin the settings of e and p */
+
+void ctseg_run_pin(ctseg_run_t *run, const ctseg_export_t *e,
+    const ctseg_partner_t *p);
+
+/*
+ * Take the verdicts on (run->cursor, upto] into the run.  False, and the run
+ * is unchanged, when they do not add up: delta->scanned must be the length of
+ * the range and the sum of sent, filtered and rejected.
+ */
+
+bool ctseg_run_advance(ctseg_run_t *run, uint64_t upto,
+    const ctseg_counts_t *delta);
+
+/* events in the cut without a verdict yet: hi - lo - scanned */
+
+uint64_t ctseg_run_waiting(const ctseg_run_t *run);
+
+/* scanned = sent + filtered + rejected, scanned + waiting = hi - lo */
+
+bool ctseg_run_is_conserved(const ctseg_run_t *run);
+
+/* the resource of the API */
+
+void ctseg_run_render(ctseg_json_writer_t *w, const char *name,
+    const ctseg_run_t *run);
+
+/*
+ * The export's resource; last may be NULL: never ran.  eta_seconds from the
+ * pace since the run started, null when unknown.
+ */
+
+void ctseg_export_render(ctseg_json_writer_t *w, const char *name,
+    const ctseg_export_t *e, const ctseg_run_t *last, int64_t now_ms);
+
+
+#endif /* CTSEG_RUN_H */

@@ -1,0 +1,260 @@
+/*
+ * The sums of a run: what may be added, what is refused as a whole, and that
+ * they hold over a long random walk to the end of the cut.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../../../src/base/ctseg_str.h"
+#include "../../../src/model/ctseg_run.h"
+
+
+#define N(a)  (sizeof(a) / sizeof((a)[0]))
+
+
+static void
+test_pin(void **state)
+{
+    ctseg_run_t      run;
+    ctseg_export_t   e;
+    ctseg_partner_t  p;
+
+    (void) state;
+
+    memset(&run, 0, sizeof(run));
+    memset(&e, 0, sizeof(e));
+    memset(&p, 0, sizeof(p));
+
+    memcpy(e.id, "e1", 3);
+    memcpy(p.id, "p1", 3);
+    memcpy(p.write_key, "secretkey", 10);
+    p.region = CTSEG_REGION_EU;
+    p.user_id.field = CTSEG_ID_PHONE;
+    p.anonymous_id.field = -1;
+    memcpy(p.anonymous_id.property, "x", 2);
+    e.type = CTSEG_TYPE_EVENT;
+    e.kinds = 0x30;
+    e.freq = CTSEG_FREQ_ONE_TIME;
+    e.from_ms = 5;
+    e.to_ms = 9;
+    e.priority[0] = CTSEG_ID_GPID;
+    e.npriority = 1;
+    e.revision = 4;
+
+    ctseg_run_pin(&run, &e, &p);
+
+    assert_string_equal(run.export_id, "e1");
+    assert_string_equal(run.partner_id, "p1");
+    assert_int_equal(run.export_revision, 4);
+    assert_int_equal(run.region, CTSEG_REGION_EU);
+    assert_int_equal(run.pinned.type, CTSEG_TYPE_EVENT);
+    assert_int_equal(run.pinned.kinds, 0x30);
+    assert_int_equal(run.pinned.from_ms, 5);
+    assert_int_equal(run.pinned.to_ms, 9);
+    assert_int_equal(run.pinned.user_id.field, CTSEG_ID_PHONE);
+    assert_string_equal(run.pinned.anonymous_id.property, "x");
+    assert_int_equal(run.pinned.priority[0], CTSEG_ID_GPID);
+    assert_int_equal(run.pinned.npriority, 1);
+    assert_int_equal(strlen(run.pinned.fingerprint), 16);
+    assert_null(strstr(run.pinned.fingerprint, "secretkey"));
+
+    e.freq = CTSEG_FREQ_LIVE;
+    ctseg_run_pin(&run, &e, &p);
+
+    assert_true(run.pinned.from_ms == INT64_MIN);
+    assert_true(run.pinned.to_ms == INT64_MAX);
+}
+
+
+static void
+test_refused(void **state)
+{
+    size_t       i;
+    ctseg_run_t  run, before;
+
+    /* the cut is (100, 200], the cursor stands at 150 */
+
+    static const struct {
+        uint64_t        upto;
+        ctseg_counts_t  delta;  /* scanned sent filtered rejected {..} b r */
+    } cases[] = {
+        { 149, { 0, 0, 0, 0, { 0, 0 }, 0, 0 } },
+        { 149, { (uint64_t) -1, (uint64_t) -1, 0, 0, { 0, 0 }, 0, 0 } },
+        { 201, { 51, 51, 0, 0, { 0, 0 }, 0, 0 } },
+        { 160, { 9, 9, 0, 0, { 0, 0 }, 0, 0 } },
+        { 160, { 11, 11, 0, 0, { 0, 0 }, 0, 0 } },
+        { 160, { 10, 9, 0, 0, { 0, 0 }, 0, 0 } },
+        { 160, { 10, 9, 2, 0, { 0, 0 }, 0, 0 } },
+        { 160, { 10, 11, 0, 0, { 0, 0 }, 0, 0 } },
+        { 160, { 10, 0, 11, 0, { 0, 0 }, 0, 0 } },
+        { 160, { 10, 8, 0, 2, { 0, 0 }, 0, 0 } },
+        { 160, { 10, 8, 0, 2, { 1, 0 }, 0, 0 } },
+        { 160, { 10, 8, 0, 2, { 2, 1 }, 0, 0 } },
+        { 160, { 10, 10, 0, 0, { 1, 0 }, 0, 0 } },
+        { 160, { 10, 11, (uint64_t) -1, 0, { 0, 0 }, 0, 0 } },
+        { 160, { 10, 0, 11, (uint64_t) -1, { 0, 0 }, 0, 0 } },
+        { 160, { 10, 9, 0, 1, { 2, (uint64_t) -1 }, 0, 0 } }
+    };
+
+    (void) state;
+
+    memset(&run, 0, sizeof(run));
+    run.lo = 100;
+    run.hi = 200;
+    run.cursor = 150;
+    run.counts.scanned = 50;
+    run.counts.sent = 50;
+    assert_true(ctseg_run_is_conserved(&run));
+
+    before = run;
+
+    for (i = 0; i < N(cases); i++) {
+        assert_false(ctseg_run_advance(&run, cases[i].upto,
+                                       &cases[i].delta));
+        assert_memory_equal(&run, &before, sizeof(run));
+    }
+}
+
+
+static void
+test_walk(void **state)
+{
+    uint64_t        step, left, sent, batches;
+    uint32_t        seed;
+    ctseg_run_t     run;
+    ctseg_counts_t  d;
+
+    (void) state;
+
+    memset(&run, 0, sizeof(run));
+    run.lo = 1000;
+    run.cursor = 1000;
+    run.hi = 1000000;
+
+    assert_true(ctseg_run_is_conserved(&run));
+    assert_int_equal(ctseg_run_waiting(&run), 999000);
+
+    sent = 0;
+    batches = 0;
+
+    for (seed = 7; run.cursor < run.hi; /* void */ ) {
+        seed = seed * 1664525 + 1013904223;
+
+        step = (seed >> 8) % 2500;
+        left = run.hi - run.cursor;
+        step = step < left ? step : left;
+
+        memset(&d, 0, sizeof(d));
+        d.scanned = step;
+        d.filtered = step / 3;
+        d.rejects[CTSEG_REJECT_NO_ID] = step / 7;
+        d.rejects[CTSEG_REJECT_TOO_LARGE] = step / 11;
+        d.rejected = step / 7 + step / 11;
+        d.sent = step - d.filtered - d.rejected;
+        d.batches = 1;
+        d.retries = 2;
+
+        assert_true(ctseg_run_advance(&run, run.cursor + step, &d));
+        assert_true(ctseg_run_is_conserved(&run));
+        assert_true(ctseg_run_waiting(&run) == run.hi - run.cursor);
+
+        sent += d.sent;
+        batches++;
+    }
+
+    assert_int_equal(run.counts.scanned, 999000);
+    assert_true(run.counts.sent == sent);
+    assert_true(run.counts.batches == batches);
+    assert_true(run.counts.retries == 2 * batches);
+    assert_int_equal(ctseg_run_waiting(&run), 0);
+
+    /* a retry that decided nothing is counted too */
+
+    memset(&d, 0, sizeof(d));
+    d.retries = 1;
+    assert_true(ctseg_run_advance(&run, run.cursor, &d));
+    assert_true(run.counts.retries == 2 * batches + 1);
+}
+
+
+static void
+test_not_conserved(void **state)
+{
+    unsigned     i;
+    ctseg_run_t  good, bad;
+
+    (void) state;
+
+    memset(&good, 0, sizeof(good));
+    good.lo = 10;
+    good.hi = 30;
+    good.cursor = 20;
+    good.counts.scanned = 10;
+    good.counts.sent = 7;
+    good.counts.filtered = 1;
+    good.counts.rejected = 2;
+    good.counts.rejects[CTSEG_REJECT_TOO_LARGE] = 2;
+
+    assert_true(ctseg_run_is_conserved(&good));
+
+    for (i = 0; i < 9; i++) {
+        bad = good;
+
+        switch (i) {
+        case 0: bad.lo++; break;
+        case 1: bad.cursor++; break;
+        case 2: bad.counts.scanned--; break;
+        case 3: bad.counts.sent++; break;
+        case 4: bad.counts.filtered--; break;
+        case 5: bad.counts.rejected++; break;
+        case 6: bad.counts.rejects[CTSEG_REJECT_NO_ID]++; break;
+        case 7: bad.hi = 19; break;
+        default: bad.lo = 40; break;
+        }
+
+        assert_false(ctseg_run_is_conserved(&bad));
+    }
+
+    bad.hi = 0;
+    assert_int_equal(ctseg_run_waiting(&bad), 0);
+}
+
+
+static void
+test_names(void **state)
+{
+    (void) state;
+
+    assert_string_equal(ctseg_run_status_name(CTSEG_RUN_RUNNING), "running");
+    assert_string_equal(ctseg_run_status_name(CTSEG_RUN_SUCCEEDED),
+                        "succeeded");
+    assert_string_equal(ctseg_run_status_name(CTSEG_RUN_STOPPED), "stopped");
+    assert_string_equal(ctseg_run_status_name(CTSEG_RUN_FAILED), "failed");
+    assert_null(ctseg_run_status_name((ctseg_run_status_t) 0));
+    assert_null(ctseg_run_status_name((ctseg_run_status_t) 5));
+
+    assert_string_equal(ctseg_reject_name(CTSEG_REJECT_NO_ID), "no_id");
+    assert_string_equal(ctseg_reject_name(CTSEG_REJECT_TOO_LARGE),
+                        "too_large");
+    assert_null(ctseg_reject_name(CTSEG_REJECT_N));
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_pin),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_not_conserved),
+        cmocka_unit_test(test_names)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+#!/usr/bin/env perl
+
+# What users read against what the sources say: each directive, variable and
+# route has its block in docs/, and each block still has its subject.
+#
+#	docs/directives.md	a heading "## ctseg_store" with the lines
+#				Syntax, Default and Context below it; a
+#				heading or a row of a table for "$ctseg_run"
+#	docs/api.md		a heading "### GET /partners/{id}"
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+
+chdir "$FindBin::Bin/.." or die;
+
+my $module = slurp('ngx_http_ctseg_module.c');
+my $reference = slurp('docs/directives.md');
+my $api = slurp('docs/api.md');
+
+# ---- directives ----
+
+my %directive = map { $_ => 1 } code($module)
+	=~ /\{\s*ngx_string\("(ctseg_\w+)"\)\s*,/g;
+my %block;
+
+my $heading = qr/^\#{2,4}\ +`?(ctseg_\w+)`?\ *\n/mx;
+
+while ($reference =~ /$heading(.*?)(?=^\#{1,4}\ |\z)/gmsx)
+{
+	$block{$1} = $2;
+}
+
+ok(scalar keys %directive, 'there is a table of directives');
+same('directives', \%directive, { map { $_ => 1 } keys %block });
+
+for my $name (sort keys %block) {
+	my @lack = grep { $block{$name} !~ /\b$_\b/i }
+		qw/ syntax default context /;
+	ok(!@lack, "$name: syntax, default and context")
+		or diag("lacks @lack");
+}
+
+# ---- variables ----
+
+my %variable = map { $_ => 1 } map { code(slurp($_))
+	=~ /ngx_string\("(ctseg_\w+)"\)/g } glob('src/edge/*variables*.c');
+my %described = map { $_ => 1 } $reference
+	=~ /^(?:\#{2,4}\ +|\|\ *)`?\$(ctseg_\w+)/gmx;
+
+ok(scalar keys %variable, 'there is a table of variables');
+same('variables', \%variable, \%described);
+
+# ---- routes ----
+
+my %route;
+for my $file (glob 'src/edge/ngx_http_ctseg_api*.c') {
+	my $code = code(slurp($file));
+	while ($code =~ /\{\s*((?:NGX_HTTP_\w+\s*\|?\s*)+),\s*
+		(?:ngx|ctseg)_string\("(\/[^"]*)"\)/gx)
+	{
+		my ($methods, $path) = ($1, $2);
+		$route{"$_ $path"} = 1
+			for grep { $_ ne 'HEAD' }
+				$methods =~ /NGX_HTTP_(\w+)/g;
+	}
+}
+
+my %section;
+for my $heading ($api =~ /^\#{2,4}\ +(.*)$/gmx) {
+	$heading =~ tr/`//d;
+	while ($heading =~ m{((?:[A-Z]+(?:,\s*|\s+))+)(/[^\s,]*)}g) {
+		my ($methods, $path) = ($1, $2);
+		$section{"$_ $path"} = 1 for $methods =~ /([A-Z]+)/g;
+	}
+}
+
+ok(scalar keys %route, 'there is a table of routes');
+same('routes', \%route, \%section);
+
+# ---- metrics ----
+
+my %metric;
+for my $file (glob 'src/edge/*metrics*.c') {
+	$metric{$_} = 1 for code(slurp($file))
+		=~ /\bTYPE\s+(ctseg_\w+)|"(ctseg_\w+)"/g;
+}
+delete $metric{''};
+if (%metric) {
+	my $text = slurp('docs/metrics.md') . $reference . slurp('README.md');
+	my @lack = grep { defined && $text !~ /\b$_\b/ } sort keys %metric;
+	ok(!@lack, 'metrics are described') or diag(join "\n", @lack);
+}
+
+# ---- places and links ----
+
+for my $file ('README.md', glob('docs/*.md t/*.md')) {
+	my $text = slurp($file);
+	my @lines = split /\n/, $text;
+	my @wrong;
+
+	for my $i (0 .. $#lines) {
+		push @wrong, $i + 1 . ": $&" if $lines[$i]
+			=~ m{(?<![\w.])/(?:work|home|root|build|mnt)/\S*};
+		while ($lines[$i] =~ /\]\(([^)\s]+)\)/g) {
+			my $link = $1;
+			next if $link =~ /^(?:https?:|mailto:|#)/;
+			$link =~ s/#.*//;
+			my ($dir) = $file =~ m{^(.*/)?};
+			push @wrong, $i + 1 . ": no such file: $link"
+				unless -e (($dir // '') . $link);
+		}
+	}
+
+	ok($text ne '' && !@wrong, "$file names places that users have")
+		or diag(map { "$file:$_\n" } @wrong);
+}
+
+done_testing;
+
+
+sub slurp {
+	my ($file) = @_;
+	open my $f, '<:raw', $file or return '';
+	local $/;
+	return <$f> // '';
+}
+
+# without comments
+
+sub code { return $_[0] =~ s{/\*.*?\*/}{}gsr }
+
+sub same {
+	my ($what, $source, $docs) = @_;
+	my @lack = map { "only in the source: $_" }
+		grep { !$docs->{$_} } sort keys %$source;
+	my @extra = map { "only in the docs: $_" }
+		grep { !$source->{$_} } sort keys %$docs;
+	ok(!@lack && !@extra, "$what of the source are those of the docs")
+		or diag(join "\n", @lack, @extra);
+	return;
+}

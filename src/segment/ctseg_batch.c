@@ -1,0 +1,119 @@
+/*
+ * Batches.  The builder gives each event of a stretch of the log its verdict
+ * and keeps the wanted ones as messages.  The write key stands in the body
+ * as well as in the Authorization header: sources differ in which they read,
+ * and both together are right under every reading.
+ */
+
+#include <string.h>
+
+#include "ctseg_batch.h"
+
+
+static const char  ctseg_batch_tail[] =
+    "],\"context\":{\"channel\":\"server\","
+    "\"library\":{\"name\":\"ctseg\",\"version\":\"" CTSEG_VERSION "\"},"
+    "\"integration\":{\"name\":\"clevertap\",\"version\":\"1.0.0\"}}}";
+
+_Static_assert(sizeof(ctseg_batch_tail) + CTSEG_WRITE_KEY_MAX * 2 + 64
+               < CTSEG_BATCH_ENVELOPE, "the envelope is counted too small");
+
+
+void
+ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
+    const char *installation, const char *write_key, uint64_t after)
+{
+    ctseg_buf_reserve(&b->body, 64 * 1024);
+
+    b->after = after;
+    b->upto = after;
+
+    ctseg_encoder_init(&b->enc, pinned, installation);
+
+    ctseg_buf_cstr(&b->body, "{\"writeKey\":");
+    ctseg_json_cstring(&b->body, write_key);
+    ctseg_buf_cstr(&b->body, ",\"batch\":[");
+}
+
+
+bool
+ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
+{
+    size_t          mark;
+    ctseg_rc_t      rc;
+    ctseg_reject_t  why;
+
+    if (!ctseg_message_wanted(b->enc.pinned, ev)) {
+        ctseg_batch_skip(b, b->upto + 1);
+        return true;
+    }
+
+    if (b->events == CTSEG_BATCH_EVENTS) {
+        return false;
+    }
+
+    mark = b->body.len;
+
+    if (b->events != 0) {
+        ctseg_buf_char(&b->body, ',');
+    }
+
+    rc = ctseg_message_encode(&b->body, &b->enc, b->upto + 1, ev, &why);
+
+    if (rc == CTSEG_INVALID) {
+        b->body.len = mark;
+        b->upto++;
+        b->counts.scanned++;
+        b->counts.rejected++;
+        b->counts.rejects[why]++;
+        return true;
+    }
+
+    if (rc != CTSEG_OK) {
+        b->rc = rc;
+        return false;
+    }
+
+    if (b->body.len > CTSEG_BATCH_BYTES - CTSEG_BATCH_ENVELOPE) {
+        b->body.len = mark;
+        return false;
+    }
+
+    b->events++;
+    b->upto++;
+    b->counts.scanned++;
+    b->counts.sent++;
+
+    return true;
+}
+
+
+void
+ctseg_batch_skip(ctseg_batch_t *b, uint64_t sequence)
+{
+    uint64_t  n;
+
+    n = sequence - b->upto;
+
+    b->upto = sequence;
+    b->counts.scanned += n;
+    b->counts.filtered += n;
+}
+
+
+void
+ctseg_batch_end(ctseg_batch_t *b)
+{
+    ctseg_buf_add(&b->body, ctseg_batch_tail, sizeof(ctseg_batch_tail) - 1);
+
+    if (b->body.failed && b->rc == CTSEG_OK) {
+        b->rc = CTSEG_NOMEM;
+    }
+}
+
+
+void
+ctseg_batch_free(ctseg_batch_t *b)
+{
+    ctseg_buf_free(&b->body);
+}

@@ -1,0 +1,59 @@
+/*
+ * A batch for Segment's /v1/batch: messages in one envelope, within its
+ * limits ("HTTP API Source", batch: 500 KB, 2,500 events, 32 KB an event).
+ * Where a batch ends depends on the log and the pinned settings only.
+ * Any thread; no clock.
+ */
+
+#ifndef CTSEG_BATCH_H
+#define CTSEG_BATCH_H
+
+
+#include "ctseg_message.h"
+
+
+#define CTSEG_BATCH_BYTES   475000      /* of the whole body, uncompressed */
+#define CTSEG_BATCH_EVENTS  2500
+
+/* envelope with the longest write key; counted in full for every key */
+
+#define CTSEG_BATCH_ENVELOPE  512
+
+
+typedef struct {
+    ctseg_buf_t      body;
+    unsigned         events;            /* messages in the body */
+    uint64_t         after;             /* covers (after, upto] of the log */
+    uint64_t         upto;
+    ctseg_counts_t   counts;            /* verdicts on that range; "sent" are
+                                           the messages, once acknowledged */
+    ctseg_rc_t       rc;                /* sticky: NOMEM */
+    ctseg_encoder_t  enc;
+} ctseg_batch_t;
+
+
+/* b zeroed by the caller; the pinned settings are borrowed until the end */
+
+void ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
+    const char *installation, const char *write_key, uint64_t after);
+
+/*
+ * Offer the event with the sequence b->upto + 1.  True: it has its verdict
+ * (in the batch, filtered, or rejected).  False: the batch is full without
+ * it, or memory is out (b->rc).
+ */
+
+bool ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev);
+
+/* a range up to and including sequence that cannot match: all filtered */
+
+void ctseg_batch_skip(ctseg_batch_t *b, uint64_t sequence);
+
+/* close the envelope; b->rc tells whether the body is whole */
+
+void ctseg_batch_end(ctseg_batch_t *b);
+
+void ctseg_batch_free(ctseg_batch_t *b);
+
+
+#endif /* CTSEG_BATCH_H */

@@ -1,0 +1,234 @@
+/*
+ * The message of one event.  Strings were validated and kept escaped when
+ * the event came in, so this is copying; only an identifier taken from a
+ * property has to look into the properties.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/ctseg_str.h"
+#include "ctseg_message.h"
+
+
+typedef struct {
+    const char   *name;
+    size_t        len;
+    bool          matched;
+    ctseg_str_t   value;
+} ctseg_message_find_t;
+
+
+void
+ctseg_encoder_init(ctseg_encoder_t *enc, const ctseg_pinned_t *pinned,
+    const char *installation)
+{
+    int  n;
+
+    enc->pinned = pinned;
+
+    n = snprintf(enc->id_prefix, sizeof(enc->id_prefix), "ctseg-%.16s-%.16s-",
+                 installation, pinned->fingerprint);
+
+    enc->id_prefix_len = n < 0 ? 0 : (size_t) n;
+}
+
+
+bool
+ctseg_message_wanted(const ctseg_pinned_t *pinned, const ctseg_event_t *ev)
+{
+    return (pinned->kinds & ctseg_kind_bit(ev->kind)) != 0
+           && ev->time_ms >= pinned->from_ms
+           && ev->time_ms < pinned->to_ms;
+}
+
+
+static bool
+ctseg_message_find_token(void *data, const ctseg_json_token_t *t)
+{
+    ctseg_message_find_t  *find;
+
+    find = data;
+
+    if (t->type == CTSEG_JSON_KEY) {
+        if (t->depth == 0) {
+            find->matched = t->text.len == find->len
+                            && memcmp(t->text.data, find->name, find->len)
+                               == 0;
+        }
+
+        return true;
+    }
+
+    if (t->depth != 1 || !find->matched) {
+        return true;
+    }
+
+    find->value.len = 0;
+
+    if (t->type == CTSEG_JSON_STRING) {
+        find->value.data = t->raw.data + 1;
+        find->value.len = t->raw.len - 2;
+
+    } else if (t->type == CTSEG_JSON_NUMBER) {
+        find->value = t->raw;
+    }
+
+    return true;
+}
+
+
+/* raw inside of a string, empty when absent or blank */
+
+static ctseg_str_t
+ctseg_message_source(const ctseg_source_t *src, const ctseg_event_t *ev)
+{
+    size_t                i;
+    ctseg_str_t           none;
+    ctseg_message_find_t  find;
+
+    if (src->field >= 0 && src->field < CTSEG_ID_N) {
+        return ev->id[src->field];
+    }
+
+    none.len = 0;
+    none.data = NULL;
+
+    if (ev->props.len == 0) {
+        return none;
+    }
+
+    memset(&find, 0, sizeof(find));
+    find.name = src->property;
+    find.len = strlen(src->property);
+
+    if (ctseg_json_scan(ev->props, 64, ctseg_message_find_token, &find, NULL)
+        != CTSEG_OK)
+    {
+        return none;
+    }
+
+    for (i = 0; i < find.value.len; i++) {
+        if (find.value.data[i] != ' ') {
+            return find.value;
+        }
+    }
+
+    return none;
+}
+
+
+/* the partner's field first, then the export's order of fallbacks */
+
+static ctseg_str_t
+ctseg_message_user_id(const ctseg_pinned_t *pinned, const ctseg_event_t *ev)
+{
+    unsigned     i;
+    ctseg_str_t  id;
+
+    id = ctseg_message_source(&pinned->user_id, ev);
+
+    for (i = 0; id.len == 0 && i < pinned->npriority; i++) {
+        if (pinned->priority[i] < CTSEG_ID_N) {
+            id = ev->id[pinned->priority[i]];
+        }
+    }
+
+    return id;
+}
+
+
+static void
+ctseg_message_member(ctseg_buf_t *out, const char *name, size_t len,
+    ctseg_str_t value)
+{
+    ctseg_buf_add(out, name, len);
+    ctseg_buf_str(out, value);
+    ctseg_buf_char(out, '"');
+}
+
+
+#define ctseg_message_put(out, name, value)                                   \
+    ctseg_message_member(out, name, sizeof(name) - 1, value)
+
+
+/* 16 hex digits at least, so that ids of one run sort as text */
+
+static size_t
+ctseg_message_hex(char *out, uint64_t n)
+{
+    int  i;
+
+    static const char  hex[] = "0123456789abcdef";
+
+    for (i = 0; i < 16; i++) {
+        out[i] = hex[(n >> (60 - 4 * i)) & 0xf];
+    }
+
+    return 16;
+}
+
+
+ctseg_rc_t
+ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+    uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why)
+{
+    char         text[CTSEG_RFC3339_LEN + 1];
+    size_t       mark;
+    ctseg_str_t  user_id, anonymous_id, name;
+
+    user_id = ctseg_message_user_id(enc->pinned, ev);
+    anonymous_id = ctseg_message_source(&enc->pinned->anonymous_id, ev);
+
+    if (user_id.len == 0 && anonymous_id.len == 0) {
+        *why = CTSEG_REJECT_NO_ID;
+        return CTSEG_INVALID;
+    }
+
+    mark = out->len;
+
+    ctseg_buf_cstr(out, "{\"type\":\"track\",\"messageId\":\"");
+    ctseg_buf_add(out, enc->id_prefix, enc->id_prefix_len);
+    ctseg_buf_add(out, text, ctseg_message_hex(text, sequence));
+    ctseg_buf_char(out, '"');
+
+    if (user_id.len != 0) {
+        ctseg_message_put(out, ",\"userId\":\"", user_id);
+    }
+
+    if (anonymous_id.len != 0) {
+        ctseg_message_put(out, ",\"anonymousId\":\"", anonymous_id);
+    }
+
+    name = ev->kind == CTSEG_KIND_CUSTOM ? ev->name
+                                         : ctseg_catalog_name(ev->kind);
+
+    ctseg_message_put(out, ",\"event\":\"", name);
+
+    ctseg_rfc3339(text, ev->time_ms);
+    ctseg_buf_cstr(out, ",\"timestamp\":\"");
+    ctseg_buf_add(out, text, CTSEG_RFC3339_LEN);
+    ctseg_buf_cstr(out, "\",\"properties\":");
+
+    if (ev->props.len != 0) {
+        ctseg_buf_str(out, ev->props);
+
+    } else {
+        ctseg_buf_cstr(out, "{}");
+    }
+
+    ctseg_buf_char(out, '}');
+
+    if (out->failed) {
+        return CTSEG_NOMEM;
+    }
+
+    if (out->len - mark >= CTSEG_MESSAGE_MAX) {
+        out->len = mark;
+        *why = CTSEG_REJECT_TOO_LARGE;
+        return CTSEG_INVALID;
+    }
+
+    return CTSEG_OK;
+}

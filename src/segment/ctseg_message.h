@@ -1,0 +1,42 @@
+/*
+ * One event as one message of Segment's HTTP API ("HTTP API Source", track).
+ * A pure function of the event, its sequence and the pinned settings: a
+ * retry or a resumed run sends the same bytes.  Any thread; no clock.
+ */
+
+#ifndef CTSEG_MESSAGE_H
+#define CTSEG_MESSAGE_H
+
+
+#include "../model/ctseg_run.h"
+
+
+#define CTSEG_MESSAGE_MAX  32000        /* bytes; "less than 32 KB" each */
+
+
+typedef struct {
+    const ctseg_pinned_t  *pinned;      /* borrowed */
+    char                   id_prefix[64];   /* ctseg-<installation>-<key>- */
+    size_t                 id_prefix_len;
+} ctseg_encoder_t;
+
+
+void ctseg_encoder_init(ctseg_encoder_t *enc, const ctseg_pinned_t *pinned,
+    const char *installation);
+
+/* does the run want the event: its kind and its time */
+
+bool ctseg_message_wanted(const ctseg_pinned_t *pinned,
+    const ctseg_event_t *ev);
+
+/*
+ * Append the message to out: OK.  INVALID: it can never be accepted, *why
+ * tells, out is as before.  NOMEM.  No sentAt: with a stale one Segment
+ * shifts the time of the event ("Spec: Common Fields", timestamps).
+ */
+
+ctseg_rc_t ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+    uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why);
+
+
+#endif /* CTSEG_MESSAGE_H */

@@ -1,0 +1,195 @@
+/*
+ * Blocks of events as bytes: the builder that collects them and the header
+ * that lets a reader pass over a block unread.  Called by collectors when
+ * they gather a commit, by drivers when they store and find it, by runs when
+ * they read it.  Pure, any thread.  It does not look into the events: what a
+ * payload means is model/ctseg_event.h.
+ */
+
+#include <string.h>
+
+#include "ctseg_block.h"
+#include "ctseg_store_bytes.h"
+#include "../base/ctseg_crc32c.h"
+
+
+#define CTSEG_BLOCK_VERSION   1
+#define CTSEG_BLOCK_EVENT_MIN  16       /* bytes of an event without text */
+
+
+static size_t
+ctseg_block_event_size(const ctseg_event_t *ev)
+{
+    size_t    size;
+    unsigned  i;
+
+    size = CTSEG_BLOCK_EVENT_MIN + ev->name.len + ev->props.len;
+
+    for (i = 0; i < CTSEG_ID_N; i++) {
+        if (ev->id[i].len != 0) {
+            size += sizeof(uint16_t) + ev->id[i].len;
+        }
+    }
+
+    return size;
+}
+
+
+bool
+ctseg_block_add(ctseg_block_builder_t *bb, const ctseg_event_t *ev)
+{
+    size_t  size;
+
+    size = ctseg_block_event_size(ev);
+
+    if (size > CTSEG_BLOCK_PAYLOAD_MAX
+        || bb->buf.len > CTSEG_BLOCK_PAYLOAD_MAX - size)
+    {
+        return false;
+    }
+
+    /*
+     * Without memory the answer is the same "not added": the caller then
+     * finishes the block and learns the reason there.
+     */
+
+    ctseg_buf_reserve(&bb->buf, size);
+
+    if (bb->buf.failed) {
+        return false;
+    }
+
+    ctseg_event_encode(&bb->buf, ev);
+
+    if (bb->buf.failed) {
+        return false;
+    }
+
+    if (bb->count == 0 || ev->time_ms < bb->min_ms) {
+        bb->min_ms = ev->time_ms;
+    }
+
+    if (bb->count == 0 || ev->time_ms > bb->max_ms) {
+        bb->max_ms = ev->time_ms;
+    }
+
+    bb->kinds |= ctseg_kind_bit(ev->kind & 63);
+    bb->count++;
+
+    return true;
+}
+
+
+ctseg_rc_t
+ctseg_block_finish(ctseg_block_builder_t *bb, ctseg_block_t *b)
+{
+    memset(b, 0, sizeof(ctseg_block_t));
+
+    if (bb->buf.failed) {
+        return CTSEG_NOMEM;
+    }
+
+    if (bb->count == 0) {
+        return CTSEG_INVALID;
+    }
+
+    b->count = bb->count;
+    b->min_ms = bb->min_ms;
+    b->max_ms = bb->max_ms;
+    b->kinds = bb->kinds;
+    b->payload = ctseg_buf_slice(&bb->buf);
+    b->crc = ctseg_crc32c(0, b->payload.data, b->payload.len);
+
+    return CTSEG_OK;
+}
+
+
+void
+ctseg_block_builder_free(ctseg_block_builder_t *bb)
+{
+    ctseg_buf_free(&bb->buf);
+    memset(bb, 0, sizeof(ctseg_block_builder_t));
+}
+
+
+void
+ctseg_block_encode_header(char out[CTSEG_BLOCK_HEADER],
+    const ctseg_block_t *b)
+{
+    memset(out, 0, CTSEG_BLOCK_HEADER);
+
+    out[0] = CTSEG_BLOCK_VERSION;
+    ctseg_le_put(out + 4, b->count, 4);
+    ctseg_le_put(out + 8, b->first, 8);
+    ctseg_le_put(out + 16, (uint64_t) b->append_ms, 8);
+    ctseg_le_put(out + 24, (uint64_t) b->min_ms, 8);
+    ctseg_le_put(out + 32, (uint64_t) b->max_ms, 8);
+    ctseg_le_put(out + 40, b->kinds, 8);
+    ctseg_le_put(out + 48, b->payload.len, 4);
+    ctseg_le_put(out + 52, b->crc, 4);
+    ctseg_le_put(out + 60, ctseg_crc32c(0, out, 60), 4);
+}
+
+
+ctseg_rc_t
+ctseg_block_decode(ctseg_str_t stored, ctseg_block_t *b)
+{
+    const char  *p;
+
+    memset(b, 0, sizeof(ctseg_block_t));
+
+    p = stored.data;
+
+    if (stored.len < CTSEG_BLOCK_HEADER
+        || p[0] != CTSEG_BLOCK_VERSION
+        || ctseg_le_get(p + 60, 4) != ctseg_crc32c(0, p, 60))
+    {
+        return CTSEG_CORRUPT;
+    }
+
+    b->count = (uint32_t) ctseg_le_get(p + 4, 4);
+    b->first = ctseg_le_get(p + 8, 8);
+    b->append_ms = (int64_t) ctseg_le_get(p + 16, 8);
+    b->min_ms = (int64_t) ctseg_le_get(p + 24, 8);
+    b->max_ms = (int64_t) ctseg_le_get(p + 32, 8);
+    b->kinds = ctseg_le_get(p + 40, 8);
+    b->payload.len = (size_t) ctseg_le_get(p + 48, 4);
+    b->payload.data = p + CTSEG_BLOCK_HEADER;
+    b->crc = (uint32_t) ctseg_le_get(p + 52, 4);
+
+    /* a right checksum over nonsense is a writer's bug: stop it here too */
+
+    if (b->payload.len != stored.len - CTSEG_BLOCK_HEADER
+        || b->payload.len > CTSEG_BLOCK_PAYLOAD_MAX
+        || b->count == 0
+        || b->payload.len / CTSEG_BLOCK_EVENT_MIN < b->count
+        || b->first == 0
+        || b->first > UINT64_MAX - b->count
+        || b->min_ms > b->max_ms)
+    {
+        return CTSEG_CORRUPT;
+    }
+
+    return CTSEG_OK;
+}
+
+
+ctseg_rc_t
+ctseg_block_verify(const ctseg_block_t *b)
+{
+    if (ctseg_crc32c(0, b->payload.data, b->payload.len) != b->crc) {
+        return CTSEG_CORRUPT;
+    }
+
+    return CTSEG_OK;
+}
+
+
+bool
+ctseg_block_may_match(const ctseg_block_t *b, ctseg_kinds_t kinds,
+    int64_t from_ms, int64_t to_ms)
+{
+    return (b->kinds & kinds) != 0
+           && b->max_ms >= from_ms
+           && b->min_ms < to_ms;
+}

@@ -1,0 +1,101 @@
+/*
+ * A block: the events of one commit (or a part of them) as they lie in the
+ * log.  A 64-byte header that tells whether a reader needs the rest, then
+ * event records (model/ctseg_event.h).  Any thread.
+ */
+
+#ifndef CTSEG_BLOCK_H
+#define CTSEG_BLOCK_H
+
+
+#include "../model/ctseg_event.h"
+
+
+/*
+ * Little-endian:
+ *
+ *    0  u8   version = 1
+ *    1  u8   0
+ *    2  u16  0
+ *    4  u32  count             events in the block, at least 1
+ *    8  u64  first             sequence of the first event
+ *   16  i64  append_ms         when it was appended, never falling
+ *   24  i64  min_ms            least event time
+ *   32  i64  max_ms            greatest event time
+ *   40  u64  kinds             bit (1 << kind) for each kind that occurs
+ *   48  u32  payload length
+ *   52  u32  CRC32C of the payload
+ *   56  u32  0
+ *   60  u32  CRC32C of bytes 0..59
+ *   64       payload
+ *
+ * The builder knows all but "first" and "append_ms", which belong to the
+ * write transaction.
+ */
+
+#define CTSEG_BLOCK_HEADER       64
+#define CTSEG_BLOCK_PAYLOAD_MAX  (1024 * 1024 - CTSEG_BLOCK_HEADER)
+
+
+typedef struct {
+    uint32_t       count;
+    uint64_t       first;
+    int64_t        append_ms;
+    int64_t        min_ms;
+    int64_t        max_ms;
+    ctseg_kinds_t  kinds;
+    uint32_t       crc;                 /* of the payload */
+    ctseg_str_t    payload;             /* borrowed */
+} ctseg_block_t;
+
+
+/* sequence of the last event */
+
+#define ctseg_block_last(b)  ((b)->first + (b)->count - 1)
+
+
+/* builder: collects events into a payload; zeroed struct = empty */
+
+typedef struct {
+    ctseg_buf_t    buf;
+    uint32_t       count;
+    int64_t        min_ms;
+    int64_t        max_ms;
+    ctseg_kinds_t  kinds;
+} ctseg_block_builder_t;
+
+/* false: it would exceed CTSEG_BLOCK_PAYLOAD_MAX, nothing was added */
+
+bool ctseg_block_add(ctseg_block_builder_t *bb, const ctseg_event_t *ev);
+
+/* describe what was built; payload borrowed from the builder; NOMEM, INVALID
+   when empty */
+
+ctseg_rc_t ctseg_block_finish(ctseg_block_builder_t *bb, ctseg_block_t *b);
+
+void ctseg_block_builder_free(ctseg_block_builder_t *bb);
+
+
+/* header bytes of b, with first and append_ms as they stand in b */
+
+void ctseg_block_encode_header(char out[CTSEG_BLOCK_HEADER],
+    const ctseg_block_t *b);
+
+/*
+ * Read a stored block: only the header is touched.  CORRUPT: unknown version,
+ * wrong header checksum, or lengths that do not fit.
+ */
+
+ctseg_rc_t ctseg_block_decode(ctseg_str_t stored, ctseg_block_t *b);
+
+/* the payload against its checksum: CORRUPT or OK; touches all of it */
+
+ctseg_rc_t ctseg_block_verify(const ctseg_block_t *b);
+
+/* can any event of the block match? else the payload need not be read */
+
+bool ctseg_block_may_match(const ctseg_block_t *b, ctseg_kinds_t kinds,
+    int64_t from_ms, int64_t to_ms);
+
+
+#endif /* CTSEG_BLOCK_H */

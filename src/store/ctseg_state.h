@@ -1,0 +1,135 @@
+/*
+ * Typed records over the table of state: partners, exports, runs.  One
+ * record is one key, and what must change together lies in one record, so
+ * every sequence of puts below is ordered such that a crash between two of
+ * them leaves something that the next reader completes.  Pool threads.
+ *
+ *   partner/<id>             the partner
+ *   nickname/<hex>           claims a nickname: partner id, time of the claim
+ *   export/<id>              the export
+ *   active/<id>              an export that is not final: hint for schedulers
+ *   run/<export>/<number>    one run, number in 16 hex digits
+ *
+ * "p->rev", "e->rev", "r->rev" carry the revision of the record read and are
+ * what a put expects; a put that succeeds updates it.
+ */
+
+#ifndef CTSEG_STATE_H
+#define CTSEG_STATE_H
+
+
+#include "ctseg_store.h"
+#include "../model/ctseg_run.h"
+
+
+#define CTSEG_STATE_TIMEOUT_MS  5000
+
+
+/* new id: 12 hex digits of the time, 8 of chance; sorts by time; with NUL */
+
+void ctseg_id_new(char out[CTSEG_ID_TEXT_MAX], int64_t now_ms);
+
+/* can it be an id of ours? else it names nothing: NOTFOUND */
+
+bool ctseg_id_is_valid(ctseg_str_t id);
+
+
+/* ---- partners ---- */
+
+/* id, times and revision are set here; CONFLICT: the nickname is taken */
+
+ctseg_rc_t ctseg_partner_create(ctseg_store_t *s, ctseg_partner_t *p,
+    int64_t now_ms, ctseg_err_t *err);
+
+ctseg_rc_t ctseg_partner_get(ctseg_store_t *s, ctseg_str_t id,
+    ctseg_partner_t *p, ctseg_err_t *err);
+
+/*
+ * Store p, read before as *old: bumps revision, sets updated_ms, moves the
+ * claim of the nickname when it changed.  CONFLICT with err->text "nickname"
+ * when that is taken, AGAIN when the record changed since it was read (read
+ * it again and reapply).
+ */
+
+ctseg_rc_t ctseg_partner_update(ctseg_store_t *s, ctseg_partner_t *p,
+    const ctseg_partner_t *old, int64_t now_ms, ctseg_err_t *err);
+
+/* CONFLICT while an export that is not final uses it (id in err->text) */
+
+ctseg_rc_t ctseg_partner_delete(ctseg_store_t *s, ctseg_str_t id,
+    int64_t now_ms, ctseg_err_t *err);
+
+typedef bool (*ctseg_partner_pt)(void *data, const ctseg_partner_t *p);
+
+/* ascending by id, that is by time of creation; false from cb ends it */
+
+ctseg_rc_t ctseg_partner_list(ctseg_store_t *s, ctseg_partner_pt cb,
+    void *data, ctseg_err_t *err);
+
+
+/* ---- exports ---- */
+
+/* id is set here.  NOTFOUND: the partner does not exist (or is being
+   deleted) */
+
+ctseg_rc_t ctseg_export_create(ctseg_store_t *s, ctseg_export_t *e,
+    int64_t now_ms, ctseg_err_t *err);
+
+ctseg_rc_t ctseg_export_get(ctseg_store_t *s, ctseg_str_t id,
+    ctseg_export_t *e, ctseg_err_t *err);
+
+/* compare and set on e->rev: CONFLICT */
+
+ctseg_rc_t ctseg_export_put(ctseg_store_t *s, ctseg_export_t *e,
+    ctseg_err_t *err);
+
+/*
+ * PENDING or RUNNING to STOPPED, *e filled with the result; CONFLICT when it
+ * is final already (*e filled as it stands).  A run in progress is ended by
+ * its owner, which sees the state at its next checkpoint.
+ */
+
+ctseg_rc_t ctseg_export_stop(ctseg_store_t *s, ctseg_str_t id,
+    ctseg_stop_t reason, ctseg_export_t *e, ctseg_err_t *err);
+
+typedef bool (*ctseg_export_pt)(void *data, const ctseg_export_t *e);
+
+ctseg_rc_t ctseg_export_list(ctseg_store_t *s, ctseg_export_pt cb,
+    void *data, ctseg_err_t *err);
+
+/* ids of exports that are not final, or whose end is not tidied up yet */
+
+typedef bool (*ctseg_active_pt)(void *data, const char *export_id);
+
+ctseg_rc_t ctseg_active_list(ctseg_store_t *s, ctseg_active_pt cb,
+    void *data, uint64_t *at_rev, ctseg_err_t *err);
+
+/* the export is final and its runs are ended: nothing to schedule */
+
+ctseg_rc_t ctseg_active_remove(ctseg_store_t *s, const char *export_id,
+    ctseg_err_t *err);
+
+
+/* ---- runs ---- */
+
+/* expect no such run; CONFLICT: another worker made it first */
+
+ctseg_rc_t ctseg_run_create(ctseg_store_t *s, ctseg_run_t *r,
+    ctseg_err_t *err);
+
+ctseg_rc_t ctseg_run_get(ctseg_store_t *s, const char *export_id,
+    uint64_t number, ctseg_run_t *r, ctseg_err_t *err);
+
+/* compare and set on r->rev; CONFLICT: the lease was lost */
+
+ctseg_rc_t ctseg_run_put(ctseg_store_t *s, ctseg_run_t *r, ctseg_err_t *err);
+
+typedef bool (*ctseg_run_pt)(void *data, const ctseg_run_t *r);
+
+/* ascending by number */
+
+ctseg_rc_t ctseg_run_list(ctseg_store_t *s, const char *export_id,
+    ctseg_run_pt cb, void *data, ctseg_err_t *err);
+
+
+#endif /* CTSEG_STATE_H */

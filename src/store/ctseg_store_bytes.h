@@ -1,0 +1,69 @@
+/*
+ * Fixed-width integers in stored bytes, for the files of this room.  Written
+ * byte by byte, so neither alignment nor the machine's order matters; the
+ * compiler makes one load or store of it.  Any thread.
+ */
+
+#ifndef CTSEG_STORE_BYTES_H
+#define CTSEG_STORE_BYTES_H
+
+
+#include <stddef.h>
+#include <stdint.h>
+
+
+static inline void
+ctseg_le_put(char *p, uint64_t v, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        p[i] = (char) (unsigned char) (v >> (8 * i));
+    }
+}
+
+
+static inline uint64_t
+ctseg_le_get(const char *p, size_t n)
+{
+    size_t    i;
+    uint64_t  v;
+
+    v = 0;
+
+    for (i = 0; i < n; i++) {
+        v |= (uint64_t) (unsigned char) p[i] << (8 * i);
+    }
+
+    return v;
+}
+
+
+static inline void
+ctseg_be_put(char *p, uint64_t v, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        p[i] = (char) (unsigned char) (v >> (8 * (n - 1 - i)));
+    }
+}
+
+
+static inline uint64_t
+ctseg_be_get(const char *p, size_t n)
+{
+    size_t    i;
+    uint64_t  v;
+
+    v = 0;
+
+    for (i = 0; i < n; i++) {
+        v = v << 8 | (unsigned char) p[i];
+    }
+
+    return v;
+}
+
+
+#endif /* CTSEG_STORE_BYTES_H */

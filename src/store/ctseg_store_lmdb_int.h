@@ -1,0 +1,184 @@
+/*
+ * What the files of the LMDB driver share.  Private to ctseg_store_lmdb*.c.
+ */
+
+#ifndef CTSEG_STORE_LMDB_INT_H
+#define CTSEG_STORE_LMDB_INT_H
+
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include <lmdb.h>
+
+#include "ctseg_store_int.h"
+#include "ctseg_store_bytes.h"
+#include "ctseg_record.h"
+
+
+#define CTSEG_LMDB_SCHEMA  1
+#define CTSEG_LMDB_SEQ     8            /* bytes of a key of the log */
+
+
+typedef struct {
+    MDB_env           *env;
+    unsigned           psize;
+
+    /*
+     * Held shared around every transaction of this process: a map that
+     * another process made larger can be mapped anew only when there is none.
+     */
+
+    pthread_rwlock_t   lock;
+} ctseg_lmdb_env_t;
+
+
+typedef struct ctseg_lmdb_s  ctseg_lmdb_t;
+
+struct ctseg_lmdb_s {
+    ctseg_store_t      store;           /* first: what callers hold */
+
+    ctseg_lmdb_env_t   events;
+    ctseg_lmdb_env_t   state;
+    MDB_dbi            log;
+    MDB_dbi            producer;
+    MDB_dbi            events_meta;
+    MDB_dbi            kv;
+    MDB_dbi            state_meta;
+
+    unsigned           high_water;
+    char               installation[CTSEG_INSTALL_LEN + 1];
+
+    /* a write failed in a way that leaves the disk in doubt */
+
+    atomic_bool        stopped;
+
+    /* registry of what this process has open */
+
+    dev_t              dev;
+    ino_t              ino;
+    pid_t              pid;
+    ctseg_lmdb_t      *next;
+};
+
+
+/*
+ * A transaction that carries its result: after the first error every later
+ * call does nothing, and end or commit answers it.  One cursor at a time,
+ * closed with it.
+ */
+
+typedef struct {
+    ctseg_lmdb_t      *db;
+    ctseg_lmdb_env_t  *env;
+    MDB_txn           *txn;             /* NULL: begin failed */
+    MDB_cursor        *cursor;
+    int                rc;              /* of LMDB, or errno */
+    bool               write;
+} ctseg_lmdb_txn_t;
+
+
+/* what the meta record of the events says; the log is dense and its time
+   does not fall even when every block was trimmed */
+
+typedef struct {
+    uint64_t  schema;
+    uint32_t  incarnation;
+    uint64_t  last;                     /* sequence of the newest ever */
+    int64_t   append_ms;                /* of the newest ever */
+    uint64_t  commits;
+} ctseg_lmdb_log_meta_t;
+
+
+typedef struct {
+    uint64_t  schema;
+    uint64_t  revision;
+    char      installation[CTSEG_INSTALL_LEN + 1];
+} ctseg_lmdb_state_meta_t;
+
+
+/* ctseg_store_lmdb_txn.c */
+
+void ctseg_lmdb_begin(ctseg_lmdb_txn_t *t, ctseg_lmdb_t *db,
+    ctseg_lmdb_env_t *e, bool write, int64_t deadline);
+
+/* the transaction is given up; rc is the answer when nothing failed */
+
+ctseg_rc_t ctseg_lmdb_end(ctseg_lmdb_txn_t *t, ctseg_rc_t rc);
+ctseg_rc_t ctseg_lmdb_commit(ctseg_lmdb_txn_t *t);
+
+/* false: not there, or failed */
+
+bool ctseg_lmdb_fetch(ctseg_lmdb_txn_t *t, MDB_dbi dbi, MDB_val *k,
+    MDB_val *v);
+void ctseg_lmdb_store(ctseg_lmdb_txn_t *t, MDB_dbi dbi, MDB_val *k,
+    MDB_val *v, unsigned flags);
+void ctseg_lmdb_remove(ctseg_lmdb_txn_t *t, MDB_dbi dbi, MDB_val *k);
+
+/* the cursor, moved to another dbi */
+
+void ctseg_lmdb_cursor(ctseg_lmdb_txn_t *t, MDB_dbi dbi);
+bool ctseg_lmdb_move(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
+    MDB_cursor_op op);
+void ctseg_lmdb_remove_at(ctseg_lmdb_txn_t *t);
+
+/* bytes that hold data, and bytes of the map; counts the free pages only
+   when the file's end is above floor.  Inside a transaction of env. */
+
+void ctseg_lmdb_used(ctseg_lmdb_txn_t *t, uint64_t floor, uint64_t *used,
+    uint64_t *size);
+
+/* the one record of a meta dbi; out is freed by store */
+
+bool ctseg_lmdb_meta_open(ctseg_lmdb_txn_t *t, MDB_dbi dbi,
+    ctseg_record_t *r);
+void ctseg_lmdb_meta_store(ctseg_lmdb_txn_t *t, MDB_dbi dbi,
+    ctseg_buf_t *out);
+
+/* random bytes of the kernel; a failure goes into the transaction */
+
+void ctseg_lmdb_random(ctseg_lmdb_txn_t *t, void *out, size_t len);
+
+
+/* ctseg_store_lmdb_append.c */
+
+void ctseg_lmdb_log_init(ctseg_lmdb_txn_t *t, uint64_t *schema);
+void ctseg_lmdb_log_load(ctseg_lmdb_txn_t *t, ctseg_lmdb_log_meta_t *m);
+void ctseg_lmdb_pos(ctseg_pos_t *pos, const ctseg_lmdb_log_meta_t *m,
+    uint64_t sequence);
+ctseg_rc_t ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
+    const char producer[CTSEG_PRODUCER_LEN], uint64_t seq, ctseg_block_t *b,
+    unsigned nblocks, int64_t deadline, ctseg_pos_t *last, bool *dup);
+
+
+/* ctseg_store_lmdb_log.c */
+
+ctseg_rc_t ctseg_lmdb_scan(ctseg_store_t *s, uint32_t shard,
+    const ctseg_pos_t *after, ctseg_scan_pt cb, void *data, int64_t deadline,
+    ctseg_pos_t *next);
+ctseg_rc_t ctseg_lmdb_seek(ctseg_store_t *s, uint32_t shard, int64_t ms,
+    int64_t deadline, ctseg_pos_t *pos);
+ctseg_rc_t ctseg_lmdb_bounds(ctseg_store_t *s, uint32_t shard,
+    int64_t deadline, ctseg_bounds_t *bounds);
+ctseg_rc_t ctseg_lmdb_trim(ctseg_store_t *s, uint32_t shard, int64_t ms,
+    uint64_t keep_from, unsigned max_blocks, int64_t deadline,
+    uint64_t *removed);
+ctseg_rc_t ctseg_lmdb_usage(ctseg_store_t *s, ctseg_usage_t *usage);
+
+
+/* ctseg_store_lmdb_state.c */
+
+void ctseg_lmdb_state_init(ctseg_lmdb_txn_t *t, uint64_t *schema);
+ctseg_rc_t ctseg_lmdb_get(ctseg_store_t *s, ctseg_str_t key,
+    int64_t deadline, ctseg_buf_t *out, uint64_t *rev);
+ctseg_rc_t ctseg_lmdb_put(ctseg_store_t *s, ctseg_str_t key,
+    ctseg_str_t value, uint64_t expect, int64_t deadline, uint64_t *rev);
+ctseg_rc_t ctseg_lmdb_list(ctseg_store_t *s, ctseg_str_t prefix,
+    ctseg_str_t after_key, unsigned limit, ctseg_list_pt cb, void *data,
+    int64_t deadline, uint64_t *at_rev);
+ctseg_rc_t ctseg_lmdb_wait(ctseg_store_t *s, uint64_t since,
+    int64_t deadline, uint64_t *rev);
+
+
+#endif /* CTSEG_STORE_LMDB_INT_H */

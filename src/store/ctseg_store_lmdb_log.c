@@ -1,0 +1,436 @@
+/*
+ * The LMDB driver's log, reading and retention: scan, seek, bounds, trim and
+ * the figures.  Called through ctseg_store.c from pool threads.  A read
+ * transaction lasts for one call and no longer, since the pages it pins make
+ * the file grow.  It reads headers only, never a payload, and stops before
+ * what is damaged instead of passing over it.
+ */
+
+#include <string.h>
+
+#include "ctseg_store_lmdb_int.h"
+#include "../base/ctseg_time.h"
+
+
+/* sequence of a key of the log, 0: not such a key */
+
+static uint64_t
+ctseg_lmdb_key_seq(const MDB_val *k)
+{
+    if (k->mv_size != CTSEG_LMDB_SEQ) {
+        return 0;
+    }
+
+    return ctseg_be_get(k->mv_data, CTSEG_LMDB_SEQ);
+}
+
+
+/* header of the block under the cursor; it must lie where it says it does */
+
+static ctseg_rc_t
+ctseg_lmdb_block(const MDB_val *k, const MDB_val *v, ctseg_block_t *b)
+{
+    ctseg_rc_t   rc;
+    ctseg_str_t  stored;
+
+    stored.len = v->mv_size;
+    stored.data = v->mv_data;
+
+    rc = ctseg_block_decode(stored, b);
+
+    if (rc == CTSEG_OK && b->first != ctseg_lmdb_key_seq(k)) {
+        rc = CTSEG_CORRUPT;
+    }
+
+    return rc;
+}
+
+
+/* first sequence that is kept, 0: none; uses the cursor */
+
+static uint64_t
+ctseg_lmdb_first(ctseg_lmdb_txn_t *t)
+{
+    MDB_val   k, v;
+    uint64_t  seq;
+
+    if (!ctseg_lmdb_move(t, &k, &v, MDB_FIRST)) {
+        return 0;
+    }
+
+    seq = ctseg_lmdb_key_seq(&k);
+
+    if (seq == 0) {
+        t->rc = MDB_CORRUPTED;
+    }
+
+    return seq;
+}
+
+
+/* the last block that begins at or before seq; false: none, or t failed */
+
+static bool
+ctseg_lmdb_find(ctseg_lmdb_txn_t *t, uint64_t seq, MDB_val *k, MDB_val *v)
+{
+    char  key[CTSEG_LMDB_SEQ];
+
+    ctseg_be_put(key, seq, CTSEG_LMDB_SEQ);
+    k->mv_size = sizeof(key);
+    k->mv_data = key;
+
+    if (!ctseg_lmdb_move(t, k, v, MDB_SET_RANGE)) {
+        return ctseg_lmdb_move(t, k, v, MDB_LAST);
+    }
+
+    if (ctseg_lmdb_key_seq(k) == seq) {
+        return true;
+    }
+
+    return ctseg_lmdb_move(t, k, v, MDB_PREV);
+}
+
+
+/* blocks from the one under the cursor on; next is moved as they are taken */
+
+static ctseg_rc_t
+ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
+    ctseg_scan_pt cb, void *data, int64_t deadline, uint64_t *next)
+{
+    uint64_t       expected;
+    unsigned       taken;
+    ctseg_next_t   answer;
+    ctseg_block_t  b;
+
+    taken = 0;
+    expected = 0;
+
+    do {
+        if (ctseg_lmdb_block(k, v, &b) != CTSEG_OK
+            || (expected != 0 && b.first != expected)
+            || ctseg_block_last(&b) <= *next)
+        {
+            return CTSEG_CORRUPT;
+        }
+
+        if (ctseg_mono_ms() >= deadline) {
+            return taken == 0 ? CTSEG_RETRY : CTSEG_OK;
+        }
+
+        answer = cb(data, &b);
+
+        if (answer == CTSEG_UNTAKEN) {
+            return CTSEG_OK;
+        }
+
+        *next = ctseg_block_last(&b);
+        expected = *next + 1;
+        taken++;
+
+        if (answer == CTSEG_ENOUGH) {
+            return CTSEG_OK;
+        }
+
+    } while (ctseg_lmdb_move(t, k, v, MDB_NEXT));
+
+    return CTSEG_AGAIN;
+}
+
+
+ctseg_rc_t
+ctseg_lmdb_scan(ctseg_store_t *s, uint32_t shard, const ctseg_pos_t *after,
+    ctseg_scan_pt cb, void *data, int64_t deadline, ctseg_pos_t *next)
+{
+    MDB_val                 k, v;
+    uint64_t                first, seq;
+    ctseg_rc_t              rc;
+    ctseg_lmdb_t           *db;
+    ctseg_lmdb_txn_t        t;
+    ctseg_lmdb_log_meta_t   m;
+
+    db = (ctseg_lmdb_t *) s;
+
+    if (shard != 0) {
+        return CTSEG_INVALID;
+    }
+
+    seq = after->sequence;
+
+    ctseg_lmdb_begin(&t, db, &db->events, false, deadline);
+    ctseg_lmdb_log_load(&t, &m);
+    ctseg_lmdb_cursor(&t, db->log);
+
+    first = ctseg_lmdb_first(&t);
+
+    if (t.rc != 0) {
+        return ctseg_lmdb_end(&t, CTSEG_FATAL);
+    }
+
+    if (first == 0) {
+        first = m.last + 1;
+    }
+
+    if ((seq != 0 && after->incarnation != m.incarnation)
+        || (seq < m.last && seq + 1 < first))
+    {
+        ctseg_lmdb_pos(next, &m, first - 1);
+        return ctseg_lmdb_end(&t, CTSEG_TRIMMED);
+    }
+
+    if (seq > m.last) {
+
+        /* nothing was ever there: a position that is not ours */
+
+        return ctseg_lmdb_end(&t, CTSEG_INVALID);
+    }
+
+    ctseg_lmdb_pos(next, &m, seq);
+
+    if (seq == m.last) {
+        return ctseg_lmdb_end(&t, CTSEG_AGAIN);
+    }
+
+    rc = CTSEG_CORRUPT;
+
+    if (ctseg_lmdb_find(&t, seq + 1, &k, &v)) {
+        rc = ctseg_lmdb_scan_blocks(&t, &k, &v, cb, data, deadline,
+                                    &next->sequence);
+
+        if (rc == CTSEG_AGAIN && t.rc == 0 && next->sequence != m.last) {
+            rc = CTSEG_CORRUPT;
+        }
+    }
+
+    return ctseg_lmdb_end(&t, rc);
+}
+
+
+ctseg_rc_t
+ctseg_lmdb_seek(ctseg_store_t *s, uint32_t shard, int64_t ms,
+    int64_t deadline, ctseg_pos_t *pos)
+{
+    MDB_val                 k, v;
+    uint64_t                lo, hi, mid;
+    ctseg_lmdb_t           *db;
+    ctseg_block_t           b;
+    ctseg_lmdb_txn_t        t;
+    ctseg_lmdb_log_meta_t   m;
+
+    db = (ctseg_lmdb_t *) s;
+
+    if (shard != 0) {
+        return CTSEG_INVALID;
+    }
+
+    ctseg_lmdb_begin(&t, db, &db->events, false, deadline);
+    ctseg_lmdb_log_load(&t, &m);
+    ctseg_lmdb_cursor(&t, db->log);
+
+    lo = ctseg_lmdb_first(&t);
+    hi = m.last + 1;
+
+    if (lo == 0) {
+        lo = hi;
+    }
+
+    /*
+     * All before lo was appended before ms, all from hi on was not; both are
+     * always edges of blocks.
+     */
+
+    while (t.rc == 0 && lo < hi) {
+
+        if (ctseg_mono_ms() >= deadline) {
+            return ctseg_lmdb_end(&t, CTSEG_RETRY);
+        }
+
+        mid = lo + (hi - lo) / 2;
+
+        if (!ctseg_lmdb_find(&t, mid, &k, &v)
+            || ctseg_lmdb_block(&k, &v, &b) != CTSEG_OK
+            || ctseg_block_last(&b) < mid)
+        {
+            return ctseg_lmdb_end(&t, CTSEG_CORRUPT);
+        }
+
+        if (b.append_ms >= ms) {
+            hi = b.first;
+
+        } else {
+            lo = ctseg_block_last(&b) + 1;
+        }
+    }
+
+    ctseg_lmdb_pos(pos, &m, lo - 1);
+
+    return ctseg_lmdb_end(&t, CTSEG_OK);
+}
+
+
+ctseg_rc_t
+ctseg_lmdb_bounds(ctseg_store_t *s, uint32_t shard, int64_t deadline,
+    ctseg_bounds_t *bounds)
+{
+    ctseg_lmdb_t           *db;
+    ctseg_lmdb_txn_t        t;
+    ctseg_lmdb_log_meta_t   m;
+
+    db = (ctseg_lmdb_t *) s;
+
+    if (shard != 0) {
+        return CTSEG_INVALID;
+    }
+
+    ctseg_lmdb_begin(&t, db, &db->events, false, deadline);
+    ctseg_lmdb_log_load(&t, &m);
+    ctseg_lmdb_cursor(&t, db->log);
+
+    bounds->first = ctseg_lmdb_first(&t);
+    bounds->last = m.last;
+    bounds->incarnation = m.incarnation;
+
+    return ctseg_lmdb_end(&t, CTSEG_OK);
+}
+
+
+/* ---- trim ---- */
+
+/*
+ * Last sequence and append time of the block at the front.  When its header
+ * is damaged the block behind it tells both well enough: retention must not
+ * stand still for ever before a bad block.
+ */
+
+static bool
+ctseg_lmdb_front(ctseg_lmdb_txn_t *t, uint64_t *first, uint64_t *last,
+    int64_t *append_ms)
+{
+    bool           damaged;
+    MDB_val        k, v;
+    ctseg_block_t  b;
+
+    if (!ctseg_lmdb_move(t, &k, &v, MDB_FIRST)) {
+        return false;
+    }
+
+    *first = ctseg_lmdb_key_seq(&k);
+    damaged = ctseg_lmdb_block(&k, &v, &b) != CTSEG_OK;
+
+    if (!damaged) {
+        *last = ctseg_block_last(&b);
+        *append_ms = b.append_ms;
+        return true;
+    }
+
+    if (!ctseg_lmdb_move(t, &k, &v, MDB_NEXT)
+        || ctseg_lmdb_block(&k, &v, &b) != CTSEG_OK)
+    {
+        return false;
+    }
+
+    *last = b.first - 1;
+    *append_ms = b.append_ms;
+
+    return ctseg_lmdb_move(t, &k, &v, MDB_FIRST);
+}
+
+
+ctseg_rc_t
+ctseg_lmdb_trim(ctseg_store_t *s, uint32_t shard, int64_t ms,
+    uint64_t keep_from, unsigned max_blocks, int64_t deadline,
+    uint64_t *removed)
+{
+    int                     dead;
+    int64_t                 append_ms;
+    uint64_t                first, last, events;
+    unsigned                n;
+    ctseg_rc_t              rc, done;
+    ctseg_lmdb_t           *db;
+    ctseg_lmdb_txn_t        t;
+
+    db = (ctseg_lmdb_t *) s;
+
+    if (shard != 0) {
+        return CTSEG_INVALID;
+    }
+
+    /*
+     * A reader that was killed pins every page that is freed after it, so
+     * retention is the moment to look for such.
+     */
+
+    (void) mdb_reader_check(db->events.env, &dead);
+
+    ctseg_lmdb_begin(&t, db, &db->events, true, deadline);
+    ctseg_lmdb_cursor(&t, db->log);
+
+    events = 0;
+    done = CTSEG_OK;
+
+    for (n = 0; n < max_blocks; n++) {
+
+        if (!ctseg_lmdb_front(&t, &first, &last, &append_ms)
+            || append_ms >= ms
+            || last >= keep_from)
+        {
+            done = CTSEG_AGAIN;
+            break;
+        }
+
+        if (n != 0 && ctseg_mono_ms() >= deadline) {
+            break;
+        }
+
+        ctseg_lmdb_remove_at(&t);
+        events += last - first + 1;
+    }
+
+    if (events == 0) {
+        return ctseg_lmdb_end(&t, done);
+    }
+
+    rc = ctseg_lmdb_commit(&t);
+
+    if (rc != CTSEG_OK) {
+        return rc;
+    }
+
+    *removed = events;
+
+    return done;
+}
+
+
+/* ---- figures ---- */
+
+ctseg_rc_t
+ctseg_lmdb_usage(ctseg_store_t *s, ctseg_usage_t *usage)
+{
+    ctseg_rc_t              rc;
+    ctseg_lmdb_t           *db;
+    ctseg_lmdb_txn_t        t;
+    ctseg_lmdb_log_meta_t   m;
+
+    db = (ctseg_lmdb_t *) s;
+
+    ctseg_lmdb_begin(&t, db, &db->events, false, INT64_MAX);
+    ctseg_lmdb_log_load(&t, &m);
+    ctseg_lmdb_used(&t, 0, &usage->events_used, &usage->events_size);
+    ctseg_lmdb_cursor(&t, db->log);
+
+    usage->bounds.first = ctseg_lmdb_first(&t);
+    usage->bounds.last = m.last;
+    usage->bounds.incarnation = m.incarnation;
+    usage->commits = m.commits;
+
+    rc = ctseg_lmdb_end(&t, CTSEG_OK);
+
+    if (rc != CTSEG_OK) {
+        return rc;
+    }
+
+    ctseg_lmdb_begin(&t, db, &db->state, false, INT64_MAX);
+    ctseg_lmdb_used(&t, 0, &usage->state_used, &usage->state_size);
+
+    return ctseg_lmdb_end(&t, CTSEG_OK);
+}

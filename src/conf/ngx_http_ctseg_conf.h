@@ -1,0 +1,96 @@
+/*
+ * Settings: what the directives fill in.  Configuration time writes them,
+ * everything else only reads.
+ */
+
+#ifndef NGX_HTTP_CTSEG_CONF_H
+#define NGX_HTTP_CTSEG_CONF_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "../base/ctseg_time.h"
+#include "../model/ctseg_partner.h"
+
+
+/* ctseg_segment: an internal location that reaches Segment's region */
+
+typedef struct {
+    ngx_str_t             uri;          /* empty: not configured */
+    ngx_http_conf_ctx_t  *ctx;          /* of the server that holds it */
+    ngx_uint_t            requests;     /* per write key and second */
+    ngx_uint_t            events;       /* per write key and second */
+    ngx_uint_t            concurrency;  /* batches in flight per run */
+    u_char               *file;         /* where it was written */
+    ngx_uint_t            line;
+} ngx_http_ctseg_region_t;
+
+
+typedef struct {
+    ngx_path_t               *path;     /* ctseg_store; NULL: none */
+    ngx_path_t               *events_path;
+    ngx_path_t               *state_path;
+    off_t                     events_size;
+    off_t                     state_size;
+    time_t                    retention;
+    ngx_uint_t                high_water;       /* percent */
+
+    ngx_str_t                 pool_name;
+    ngx_thread_pool_t        *pool;
+    ngx_flag_t                custom_events;
+
+    ngx_http_ctseg_region_t   regions[CTSEG_REGION_N];
+
+    ngx_str_t                 needed_by;        /* directive that needs a
+                                                   store; empty: none does */
+    ngx_uid_t                 user;
+    ngx_gid_t                 group;
+} ngx_http_ctseg_main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                collect;
+    ngx_flag_t                api;
+    ngx_flag_t                api_write;
+} ngx_http_ctseg_loc_conf_t;
+
+
+extern ngx_module_t  ngx_http_ctseg_module;
+
+
+void *ngx_http_ctseg_create_main_conf(ngx_conf_t *cf);
+char *ngx_http_ctseg_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_ctseg_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
+/* setters of the directive table */
+
+char *ngx_http_ctseg_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ctseg_segment(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* remember that a directive needs a store */
+
+void ngx_http_ctseg_needs_store(ngx_conf_t *cf, ngx_str_t *directive);
+
+/*
+ * What can be checked only when all is read: a store where one is needed,
+ * and that each ctseg_segment names an internal location with a handler.
+ * Runs as postconfiguration.
+ */
+
+ngx_int_t ngx_http_ctseg_check_conf(ngx_conf_t *cf);
+
+/*
+ * The store's directories as the workers will find them: there, theirs,
+ * writable, local, and the maps fit the file system.  Runs as init_module,
+ * also under nginx -t.
+ */
+
+ngx_int_t ngx_http_ctseg_check_store(ngx_cycle_t *cycle,
+    ngx_http_ctseg_main_conf_t *mcf);
+
+
+#endif /* NGX_HTTP_CTSEG_CONF_H */

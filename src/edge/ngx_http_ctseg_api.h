@@ -1,0 +1,126 @@
+/*
+ * The management API: one route table, one call structure, one file for each
+ * resource.  A call is read on the loop, answered by a thread and sent by the
+ * loop again; its thread function may use only what lies below the line.
+ */
+
+#ifndef NGX_HTTP_CTSEG_API_H
+#define NGX_HTTP_CTSEG_API_H
+
+
+#include "../base/ctseg_json.h"
+#include "../base/ctseg_problem.h"
+#include "../base/ctseg_str.h"
+#include "../store/ctseg_state.h"
+#include "../bridge/ngx_http_ctseg_task.h"
+#include "ngx_http_ctseg_reply.h"
+
+
+#define NGX_HTTP_CTSEG_JSON_DEPTH  16
+#define NGX_HTTP_CTSEG_JSON_NODES  4096
+
+#define NGX_HTTP_CTSEG_PER_PAGE    20
+
+#define NGX_HTTP_CTSEG_LOCATION_MAX  2048
+
+
+typedef struct ngx_http_ctseg_call_s  ngx_http_ctseg_call_t;
+
+
+struct ngx_http_ctseg_call_s {
+    ngx_http_ctseg_task_t    task;
+    ngx_http_request_t      *r;         /* not for the thread */
+
+    /* the question */
+
+    ctseg_str_t              id;        /* {id} of the path, or empty */
+    ctseg_str_t              number;    /* {number} of the path, or empty */
+    ctseg_str_t              args;      /* query, still encoded */
+    ctseg_str_t              if_match;
+    ngx_http_ctseg_body_t    body;
+
+    /* for the thread's own use, freed with the call */
+
+    ctseg_arena_t           *arena;
+    int64_t                  now_ms;
+
+    /* the answer */
+
+    ngx_uint_t               status;
+    unsigned                 is_problem:1;
+    unsigned                 retry_after:1;
+    ctseg_buf_t              out;
+    char                     etag[32];
+    char                     location[CTSEG_ID_TEXT_MAX];   /* of a new one */
+    char                     log[256];  /* for the error log; empty: none */
+};
+
+
+/* setter of "ctseg_api" */
+
+char *ngx_http_ctseg_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+/* ---- for thread functions ---- */
+
+/* the body as a tree, or false with the problem set as the answer */
+
+bool ngx_http_ctseg_call_json(ngx_http_ctseg_call_t *call,
+    ctseg_json_t **json);
+
+/* answer with a problem; detail is copied */
+
+void ngx_http_ctseg_call_problem(ngx_http_ctseg_call_t *call,
+    ngx_uint_t status, const char *detail, const ctseg_problems_t *problems);
+
+/*
+ * Answer for a result of the store: 404, 409, 503 or 500; err->text goes to
+ * the error log for what an operator should see, never a secret.
+ */
+
+void ngx_http_ctseg_call_store_problem(ngx_http_ctseg_call_t *call,
+    ctseg_rc_t rc, const ctseg_err_t *err, const char *noun);
+
+/* does If-Match (when there) allow this revision? else 412 is the answer */
+
+bool ngx_http_ctseg_call_matches(ngx_http_ctseg_call_t *call,
+    uint64_t revision);
+
+void ngx_http_ctseg_call_etag(ngx_http_ctseg_call_t *call,
+    uint64_t revision);
+
+/*
+ * page and per_page of a list; anything else in the query is 400.  False: the
+ * problem is set.
+ */
+
+bool ngx_http_ctseg_call_page(ngx_http_ctseg_call_t *call, unsigned *page,
+    unsigned *per_page);
+
+/* {items:[...], page, per_page, total, pages} around items written between */
+
+void ngx_http_ctseg_list_open(ctseg_json_writer_t *w);
+void ngx_http_ctseg_list_close(ctseg_json_writer_t *w, unsigned page,
+    unsigned per_page, unsigned total);
+
+
+/* ---- the resources: thread functions of the route table ---- */
+
+void ngx_http_ctseg_partner_list_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_partner_create_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_partner_get_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_partner_patch_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_partner_delete_thread(ngx_http_ctseg_task_t *task);
+
+void ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_export_get_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_export_stop_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_run_list_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_run_get_thread(ngx_http_ctseg_task_t *task);
+
+void ngx_http_ctseg_catalog_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task);
+
+
+#endif /* NGX_HTTP_CTSEG_API_H */

@@ -1,0 +1,344 @@
+/*
+ * Partners in the API.  Thread functions.
+ */
+
+#include "ngx_http_ctseg_api.h"
+
+
+typedef struct {
+    ctseg_store_t   *store;
+    const char      *partner_id;
+    ctseg_run_t     *run;               /* scratch: a run is large */
+    ctseg_health_t   health;
+    char             reason[160];
+} ngx_http_ctseg_health_ctx_t;
+
+
+typedef struct {
+    ctseg_partner_t  *items;            /* newest first is the last here */
+    unsigned          n;
+    unsigned          allocated;
+    bool              failed;
+} ngx_http_ctseg_partners_t;
+
+
+/* a run that waits for a retry colours its partner */
+
+static bool
+ngx_http_ctseg_health_active(void *data, const char *export_id)
+{
+    ctseg_str_t                   id;
+    ctseg_export_t                e;
+    ngx_http_ctseg_health_ctx_t  *ctx;
+
+    ctx = data;
+    id = ctseg_str(export_id);
+
+    if (ctseg_export_get(ctx->store, id, &e, NULL) != CTSEG_OK
+        || e.runs == 0
+        || strcmp(e.partner_id, ctx->partner_id) != 0
+        || ctseg_run_get(ctx->store, export_id, e.runs, ctx->run, NULL)
+           != CTSEG_OK)
+    {
+        return true;
+    }
+
+    if (ctx->run->status != CTSEG_RUN_RUNNING || ctx->run->retry_at_ms == 0) {
+        return true;
+    }
+
+    (void) snprintf(ctx->reason, sizeof(ctx->reason), "%s", ctx->run->error);
+
+    ctx->health.state = "retrying";
+    ctx->health.reason = ctx->reason;
+    ctx->health.since_ms = ctx->run->error_ms;
+    ctx->health.retry_at_ms = ctx->run->retry_at_ms;
+
+    return false;
+}
+
+
+static void
+ngx_http_ctseg_partner_item(ngx_http_ctseg_call_t *call,
+    ctseg_json_writer_t *w, const ctseg_partner_t *p)
+{
+    ctseg_run_t                   run;
+    ngx_http_ctseg_health_ctx_t   ctx;
+
+    ngx_memzero(&ctx, sizeof(ctx));
+
+    ctx.store = call->task.worker->store;
+    ctx.partner_id = p->id;
+    ctx.run = &run;
+    ctx.health.state = "ok";
+
+    (void) ctseg_active_list(ctx.store, ngx_http_ctseg_health_active, &ctx,
+                             NULL, NULL);
+
+    ctseg_partner_render(w, p, &ctx.health);
+}
+
+
+static void
+ngx_http_ctseg_partner_answer(ngx_http_ctseg_call_t *call, ngx_uint_t status,
+    const ctseg_partner_t *p)
+{
+    ctseg_json_writer_t  w;
+
+    w.buf = &call->out;
+    w.comma = false;
+
+    ngx_http_ctseg_partner_item(call, &w, p);
+    ctseg_buf_char(&call->out, '\n');
+
+    call->status = status;
+    ngx_http_ctseg_call_etag(call, p->revision);
+}
+
+
+static bool
+ngx_http_ctseg_partner_collect(void *data, const ctseg_partner_t *p)
+{
+    unsigned                    n;
+    ctseg_partner_t            *items;
+    ngx_http_ctseg_partners_t  *list;
+
+    list = data;
+
+    if (list->n == list->allocated) {
+        n = list->allocated == 0 ? 16 : list->allocated * 2;
+
+        items = realloc(list->items, n * sizeof(ctseg_partner_t));
+        if (items == NULL) {
+            list->failed = true;
+            return false;
+        }
+
+        list->items = items;
+        list->allocated = n;
+    }
+
+    list->items[list->n++] = *p;
+
+    return true;
+}
+
+
+void
+ngx_http_ctseg_partner_list_thread(ngx_http_ctseg_task_t *task)
+{
+    unsigned                    i, page, per_page, skip;
+    ctseg_rc_t                  rc;
+    ctseg_err_t                 err;
+    ctseg_json_writer_t         w;
+    ngx_http_ctseg_call_t      *call;
+    ngx_http_ctseg_partners_t   list;
+
+    call = (ngx_http_ctseg_call_t *) task;
+
+    if (!ngx_http_ctseg_call_page(call, &page, &per_page)) {
+        return;
+    }
+
+    ngx_memzero(&list, sizeof(list));
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ctseg_partner_list(task->worker->store,
+                            ngx_http_ctseg_partner_collect, &list, &err);
+
+    if (rc != CTSEG_OK || list.failed) {
+        ngx_http_ctseg_call_store_problem(call,
+                                          list.failed ? CTSEG_NOMEM : rc,
+                                          &err, "partner");
+        free(list.items);
+        return;
+    }
+
+    w.buf = &call->out;
+    w.comma = false;
+
+    ngx_http_ctseg_list_open(&w);
+
+    skip = (page - 1) * per_page;
+
+    for (i = skip; i < list.n && i < skip + per_page; i++) {
+        ngx_http_ctseg_partner_item(call, &w, &list.items[list.n - 1 - i]);
+    }
+
+    ngx_http_ctseg_list_close(&w, page, per_page, list.n);
+
+    free(list.items);
+}
+
+
+void
+ngx_http_ctseg_partner_create_thread(ngx_http_ctseg_task_t *task)
+{
+    ctseg_rc_t              rc;
+    ctseg_err_t             err;
+    ctseg_json_t           *json;
+    ctseg_partner_t         p;
+    ctseg_problems_t        problems;
+    ngx_http_ctseg_call_t  *call;
+
+    call = (ngx_http_ctseg_call_t *) task;
+
+    if (!ngx_http_ctseg_call_json(call, &json)) {
+        return;
+    }
+
+    ngx_memzero(&p, sizeof(p));
+    ngx_memzero(&err, sizeof(err));
+    problems.n = 0;
+
+    if (!ctseg_partner_parse(&p, json, false, &problems)) {
+        ngx_http_ctseg_call_problem(call, 422, "the partner has wrong fields",
+                                    &problems);
+        return;
+    }
+
+    rc = ctseg_partner_create(task->worker->store, &p, ctseg_now_ms(), &err);
+
+    if (rc == CTSEG_CONFLICT) {
+        problems.n = 0;
+        ctseg_problem(&problems, "nickname", "is taken by another partner");
+        ngx_http_ctseg_call_problem(call, 409, "a nickname names one partner",
+                                    &problems);
+        return;
+    }
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_call_store_problem(call, rc, &err, "partner");
+        return;
+    }
+
+    ngx_http_ctseg_partner_answer(call, 201, &p);
+    ngx_memcpy(call->location, p.id, sizeof(call->location));
+}
+
+
+void
+ngx_http_ctseg_partner_get_thread(ngx_http_ctseg_task_t *task)
+{
+    ctseg_rc_t              rc;
+    ctseg_err_t             err;
+    ctseg_partner_t         p;
+    ngx_http_ctseg_call_t  *call;
+
+    call = (ngx_http_ctseg_call_t *) task;
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ctseg_partner_get(task->worker->store, call->id, &p, &err);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_call_store_problem(call, rc, &err, "partner");
+        return;
+    }
+
+    ngx_http_ctseg_partner_answer(call, 200, &p);
+}
+
+
+void
+ngx_http_ctseg_partner_patch_thread(ngx_http_ctseg_task_t *task)
+{
+    unsigned                tries;
+    ctseg_rc_t              rc;
+    ctseg_err_t             err;
+    ctseg_json_t           *json;
+    ctseg_partner_t         p, old;
+    ctseg_problems_t        problems;
+    ngx_http_ctseg_call_t  *call;
+
+    call = (ngx_http_ctseg_call_t *) task;
+
+    if (!ngx_http_ctseg_call_json(call, &json)) {
+        return;
+    }
+
+    ngx_memzero(&err, sizeof(err));
+
+    for (tries = 0; tries < 8; tries++) {
+
+        rc = ctseg_partner_get(task->worker->store, call->id, &old, &err);
+        if (rc != CTSEG_OK) {
+            break;
+        }
+
+        if (!ngx_http_ctseg_call_matches(call, old.revision)) {
+            return;
+        }
+
+        p = old;
+        problems.n = 0;
+
+        if (!ctseg_partner_parse(&p, json, true, &problems)) {
+            ngx_http_ctseg_call_problem(call, 422,
+                                        "the partner has wrong fields",
+                                        &problems);
+            return;
+        }
+
+        rc = ctseg_partner_update(task->worker->store, &p, &old,
+                                  ctseg_now_ms(), &err);
+
+        if (rc != CTSEG_AGAIN) {
+            break;
+        }
+    }
+
+    if (rc == CTSEG_CONFLICT) {
+        problems.n = 0;
+        ctseg_problem(&problems, "nickname", "is taken by another partner");
+        ngx_http_ctseg_call_problem(call, 409, "a nickname names one partner",
+                                    &problems);
+        return;
+    }
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_call_store_problem(call, rc, &err, "partner");
+        return;
+    }
+
+    ngx_http_ctseg_partner_answer(call, 200, &p);
+}
+
+
+void
+ngx_http_ctseg_partner_delete_thread(ngx_http_ctseg_task_t *task)
+{
+    char                    detail[320];
+    ctseg_rc_t              rc;
+    ctseg_err_t             err;
+    ctseg_partner_t         p;
+    ngx_http_ctseg_call_t  *call;
+
+    call = (ngx_http_ctseg_call_t *) task;
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ctseg_partner_get(task->worker->store, call->id, &p, &err);
+
+    if (rc == CTSEG_OK) {
+        if (!ngx_http_ctseg_call_matches(call, p.revision)) {
+            return;
+        }
+
+        rc = ctseg_partner_delete(task->worker->store, call->id,
+                                  ctseg_now_ms(), &err);
+    }
+
+    if (rc == CTSEG_CONFLICT) {
+        (void) snprintf(detail, sizeof(detail), "a partner can be deleted "
+                        "when every export that uses it is DONE or STOPPED; "
+                        "export %.60s is not", err.text);
+        ngx_http_ctseg_call_problem(call, 409, detail, NULL);
+        return;
+    }
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_call_store_problem(call, rc, &err, "partner");
+        return;
+    }
+
+    call->status = 204;
+}

@@ -1,0 +1,259 @@
+/*
+ * What thread functions of the API share: the body, problems, revisions,
+ * pages.  Runs on pool threads and uses nothing of nginx's.
+ */
+
+#include "ngx_http_ctseg_api.h"
+
+
+bool
+ngx_http_ctseg_call_json(ngx_http_ctseg_call_t *call, ctseg_json_t **json)
+{
+    char         detail[320];
+    ctseg_rc_t   rc;
+    ctseg_str_t  text;
+    ctseg_err_t  err;
+
+    if (!ngx_http_ctseg_body_complete(&call->body)) {
+        ngx_http_ctseg_call_problem(call, 500, "the body could not be read "
+                                    "back from its temporary file", NULL);
+        return false;
+    }
+
+    call->arena = ctseg_arena_create();
+    if (call->arena == NULL) {
+        call->out.failed = true;
+        return false;
+    }
+
+    text.data = call->body.data;
+    text.len = call->body.len;
+
+    ngx_memzero(&err, sizeof(ctseg_err_t));
+
+    rc = ctseg_json_parse(call->arena, text, NGX_HTTP_CTSEG_JSON_DEPTH,
+                          NGX_HTTP_CTSEG_JSON_NODES, json, &err);
+
+    if (rc == CTSEG_OK) {
+        return true;
+    }
+
+    if (rc == CTSEG_NOMEM) {
+        call->out.failed = true;
+        return false;
+    }
+
+    (void) snprintf(detail, sizeof(detail), "malformed JSON: %s at byte %zu",
+                    err.text, err.offset);
+
+    ngx_http_ctseg_call_problem(call, 400, detail, NULL);
+
+    return false;
+}
+
+
+void
+ngx_http_ctseg_call_problem(ngx_http_ctseg_call_t *call, ngx_uint_t status,
+    const char *detail, const ctseg_problems_t *problems)
+{
+    call->status = status;
+    call->is_problem = 1;
+    call->etag[0] = '\0';
+    call->location[0] = '\0';
+    call->retry_after = status == 503;
+
+    ctseg_buf_reset(&call->out);
+    ctseg_problem_render(&call->out, (int) status, detail, problems);
+}
+
+
+void
+ngx_http_ctseg_call_store_problem(ngx_http_ctseg_call_t *call, ctseg_rc_t rc,
+    const ctseg_err_t *err, const char *noun)
+{
+    char  detail[320];
+
+    switch (rc) {
+
+    case CTSEG_NOTFOUND:
+        (void) snprintf(detail, sizeof(detail), "there is no such %s", noun);
+        ngx_http_ctseg_call_problem(call, 404, detail, NULL);
+        return;
+
+    case CTSEG_AGAIN:
+    case CTSEG_CONFLICT:
+        (void) snprintf(detail, sizeof(detail), "the %s is being changed by "
+                        "somebody else, try again", noun);
+        ngx_http_ctseg_call_problem(call, 409, detail, NULL);
+        return;
+
+    case CTSEG_CORRUPT:
+        (void) snprintf(call->log, sizeof(call->log), "%s", err->text);
+        (void) snprintf(detail, sizeof(detail), "a stored %s is damaged, see "
+                        "the error log", noun);
+        ngx_http_ctseg_call_problem(call, 500, detail, NULL);
+        return;
+
+    case CTSEG_FULL:
+        (void) snprintf(call->log, sizeof(call->log), "the state store is "
+                        "full: %.200s", err->text);
+        ngx_http_ctseg_call_problem(call, 503, "the state store is full",
+                                    NULL);
+        return;
+
+    default:
+        (void) snprintf(call->log, sizeof(call->log), "the state store "
+                        "answered \"%s\": %.180s", ctseg_rc_name(rc),
+                        err->text);
+        ngx_http_ctseg_call_problem(call, 503, "the state store is not "
+                                    "available, see the error log", NULL);
+    }
+}
+
+
+bool
+ngx_http_ctseg_call_matches(ngx_http_ctseg_call_t *call, uint64_t revision)
+{
+    char         etag[32];
+    int          n;
+    const char  *p, *end;
+
+    if (call->if_match.len == 0
+        || (call->if_match.len == 1 && call->if_match.data[0] == '*'))
+    {
+        return true;
+    }
+
+    n = snprintf(etag, sizeof(etag), "\"%llu\"",
+                 (unsigned long long) revision);
+
+    end = call->if_match.data + call->if_match.len;
+
+    for (p = call->if_match.data; p + n <= end; p++) {
+        if (memcmp(p, etag, (size_t) n) == 0) {
+            return true;
+        }
+    }
+
+    ngx_http_ctseg_call_problem(call, 412, "If-Match names another revision",
+                                NULL);
+    return false;
+}
+
+
+void
+ngx_http_ctseg_call_etag(ngx_http_ctseg_call_t *call, uint64_t revision)
+{
+    (void) snprintf(call->etag, sizeof(call->etag), "\"%llu\"",
+                    (unsigned long long) revision);
+}
+
+
+static void
+ngx_http_ctseg_page_arg(ctseg_str_t arg, unsigned *page, unsigned *per_page,
+    ctseg_problems_t *problems)
+{
+    char         name[64];
+    size_t       n;
+    int64_t      value;
+    const char  *eq;
+    ctseg_str_t  text;
+
+    eq = memchr(arg.data, '=', arg.len);
+    n = eq != NULL ? (size_t) (eq - arg.data) : arg.len;
+
+    text.data = arg.data + n + (eq != NULL);
+    text.len = arg.len - n - (eq != NULL);
+
+    (void) snprintf(name, sizeof(name), "%.*s", (int) (n < 60 ? n : 60),
+                    arg.data);
+
+    if (n == 4 && memcmp(arg.data, "page", 4) == 0) {
+
+        if (!ctseg_str_int64(text, &value) || value < 1 || value > 1000000) {
+            ctseg_problem(problems, name, "must be a number from 1 to "
+                          "1000000");
+            return;
+        }
+
+        *page = (unsigned) value;
+        return;
+    }
+
+    if (n == 8 && memcmp(arg.data, "per_page", 8) == 0) {
+
+        if (!ctseg_str_int64(text, &value)
+            || (value != 10 && value != 20 && value != 30 && value != 40))
+        {
+            ctseg_problem(problems, name, "must be 10, 20, 30 or 40");
+            return;
+        }
+
+        *per_page = (unsigned) value;
+        return;
+    }
+
+    ctseg_problem(problems, name, "is not a parameter of this list");
+}
+
+
+bool
+ngx_http_ctseg_call_page(ngx_http_ctseg_call_t *call, unsigned *page,
+    unsigned *per_page)
+{
+    size_t            i;
+    ctseg_str_t       arg;
+    ctseg_problems_t  problems;
+
+    *page = 1;
+    *per_page = NGX_HTTP_CTSEG_PER_PAGE;
+    problems.n = 0;
+
+    arg.data = call->args.data;
+    arg.len = 0;
+
+    for (i = 0; i <= call->args.len; i++) {
+
+        if (i < call->args.len && call->args.data[i] != '&') {
+            arg.len++;
+            continue;
+        }
+
+        if (arg.len != 0) {
+            ngx_http_ctseg_page_arg(arg, page, per_page, &problems);
+        }
+
+        arg.data = call->args.data + i + 1;
+        arg.len = 0;
+    }
+
+    if (problems.n != 0) {
+        ngx_http_ctseg_call_problem(call, 400, "the query has wrong values",
+                                    &problems);
+        return false;
+    }
+
+    return true;
+}
+
+
+void
+ngx_http_ctseg_list_open(ctseg_json_writer_t *w)
+{
+    ctseg_jw_open(w, NULL, '{');
+    ctseg_jw_open(w, "items", '[');
+}
+
+
+void
+ngx_http_ctseg_list_close(ctseg_json_writer_t *w, unsigned page,
+    unsigned per_page, unsigned total)
+{
+    ctseg_jw_close(w, ']');
+    ctseg_jw_uint(w, "page", page);
+    ctseg_jw_uint(w, "per_page", per_page);
+    ctseg_jw_uint(w, "total", total);
+    ctseg_jw_uint(w, "pages", (total + per_page - 1) / per_page);
+    ctseg_jw_close(w, '}');
+    ctseg_buf_char(w->buf, '\n');
+}

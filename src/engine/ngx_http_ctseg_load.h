@@ -1,0 +1,74 @@
+/*
+ * The work of a run that blocks: reading a batch out of the log, and saving
+ * how far the run came.  Thread functions, and the jobs they work on.
+ */
+
+#ifndef NGX_HTTP_CTSEG_LOAD_H
+#define NGX_HTTP_CTSEG_LOAD_H
+
+
+#include "../segment/ctseg_batch.h"
+#include "../store/ctseg_state.h"
+#include "../bridge/ngx_http_ctseg_task.h"
+
+
+/* memory that one load may touch, and headers it may look at */
+
+#define NGX_HTTP_CTSEG_LOAD_BYTES    (64 * 1024 * 1024)
+#define NGX_HTTP_CTSEG_LOAD_BLOCKS   65536
+
+
+/* read the next batch of (after, hi]; first member of a larger struct */
+
+typedef struct {
+    ngx_http_ctseg_task_t   task;
+
+    char                    partner_id[CTSEG_ID_TEXT_MAX];
+    ctseg_pinned_t          pinned;
+    uint64_t                after;
+    uint64_t                hi;
+
+    ctseg_rc_t              rc;         /* OK: the batch is whole */
+    ctseg_err_t             err;
+    ctseg_batch_t           batch;      /* may hold no event */
+    char                    authorization[CTSEG_WRITE_KEY_MAX * 2];
+} ngx_http_ctseg_load_t;
+
+void ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task);
+
+
+/* what a save is to leave behind */
+
+typedef enum {
+    NGX_HTTP_CTSEG_SAVE_LOOK = 0,       /* only see whether it was stopped */
+    NGX_HTTP_CTSEG_SAVE_PROGRESS,       /* checkpoint, and renew the lease */
+    NGX_HTTP_CTSEG_SAVE_RELEASE,        /* another worker may go on */
+    NGX_HTTP_CTSEG_SAVE_FINISH,         /* the cut is complete */
+    NGX_HTTP_CTSEG_SAVE_STOP            /* the export was stopped */
+} ngx_http_ctseg_save_e;
+
+
+typedef struct {
+    ngx_http_ctseg_task_t   task;
+    void                   *data;       /* not for the thread */
+
+    ngx_http_ctseg_save_e   what;
+    ctseg_run_t             run;        /* in, and out as it is stored now */
+
+    ctseg_rc_t              rc;         /* CONFLICT: the lease was lost */
+    ctseg_err_t             err;
+    unsigned                stopped:1;  /* the export is STOPPED */
+} ngx_http_ctseg_save_t;
+
+void ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task);
+
+/*
+ * The export of a run that is over: its next state, then out of the list of
+ * the active ones.  Repeated after a crash without harm.  Pool thread.
+ */
+
+ctseg_rc_t ngx_http_ctseg_settle_thread(ctseg_store_t *store,
+    const ctseg_run_t *run, ctseg_err_t *err);
+
+
+#endif /* NGX_HTTP_CTSEG_LOAD_H */

@@ -1,0 +1,400 @@
+/*
+ * The batches of a run: loaded in the order of the log, one load at a time,
+ * and sent with several in flight.  Each waits for its own retry.  Verdicts
+ * count once they form a prefix: a batch that is acknowledged before its
+ * predecessor waits to be counted.  What cannot be sent waits, for ever if
+ * need be: nothing is dropped here.
+ */
+
+#include "../segment/ctseg_answer.h"
+#include "ngx_http_ctseg_run_int.h"
+
+
+static void ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task);
+static ngx_int_t ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch);
+static void ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d);
+static void ngx_http_ctseg_run_retry_handler(ngx_event_t *ev);
+
+
+/* ---- loading ---- */
+
+
+void
+ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
+{
+    ngx_http_ctseg_batch_t  *batch;
+
+    if (run->loading || run->unsaved || run->loaded >= run->run.hi
+        || run->nbatches > run->region->concurrency)
+    {
+        return;
+    }
+
+    batch = ngx_http_ctseg_task_create(run->worker,
+                                       sizeof(ngx_http_ctseg_batch_t),
+                                       ngx_http_ctseg_load_thread,
+                                       ngx_http_ctseg_run_loaded);
+    if (batch == NULL) {
+        return;                         /* the beat tries again */
+    }
+
+    batch->run = run;
+    batch->load.after = run->loaded;
+    batch->load.hi = run->run.hi;
+    batch->load.pinned = run->run.pinned;
+    ngx_memcpy(batch->load.partner_id, run->run.partner_id,
+               sizeof(batch->load.partner_id));
+
+    ngx_http_ctseg_run_timer(run, &batch->retry,
+                             ngx_http_ctseg_run_retry_handler);
+
+    if (ngx_http_ctseg_task_post(&batch->load.task) != NGX_OK) {
+        ngx_free(batch);
+        return;
+    }
+
+    ngx_queue_insert_tail(&run->batches, &batch->queue);
+    run->nbatches++;
+    run->loading = 1;
+}
+
+
+static void
+ngx_http_ctseg_run_note_error(ngx_http_ctseg_run_t *run, ngx_uint_t status,
+    const char *text)
+{
+    run->run.error_status = (int) status;
+    run->run.error_ms = ctseg_now_ms();
+    (void) snprintf(run->run.error, sizeof(run->run.error), "%.150s", text);
+
+    run->dirty = 1;
+}
+
+
+static void
+ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
+{
+    ngx_http_ctseg_run_t    *run;
+    ngx_http_ctseg_batch_t  *batch;
+
+    batch = (ngx_http_ctseg_batch_t *) task;
+    run = batch->run;
+
+    run->loading = 0;
+
+    if (batch->load.rc != CTSEG_OK) {
+        ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+                      "ctseg: export %V, run %uL: %s (%s)", &run->export_id,
+                      run->run.number, batch->load.err.text,
+                      ctseg_rc_name(batch->load.rc));
+
+        ngx_http_ctseg_run_note_error(run, 0, batch->load.err.text);
+        run->run.retry_at_ms = run->run.error_ms + NGX_HTTP_CTSEG_RELOAD_MS;
+
+        /* the empty batch holds the place, and its retry loads again */
+
+        ngx_queue_remove(&batch->queue);
+        run->nbatches--;
+        ngx_http_ctseg_batch_free(batch);
+
+        run->unsaved = 1;
+        ngx_add_timer(&run->pace, NGX_HTTP_CTSEG_RELOAD_MS);
+        ngx_http_ctseg_run_settle(run);
+        return;
+    }
+
+    run->loaded = batch->load.batch.upto;
+
+    batch->state = batch->load.batch.events != 0
+                   ? NGX_HTTP_CTSEG_BATCH_READY
+                   : NGX_HTTP_CTSEG_BATCH_DONE;
+
+    ngx_http_ctseg_run_go(run);
+}
+
+
+/* ---- sending ---- */
+
+
+void
+ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
+{
+    int64_t                  wait;
+    ngx_uint_t               sending;
+    ngx_queue_t             *q;
+    ngx_http_ctseg_batch_t  *batch;
+
+    sending = 0;
+
+    for (q = ngx_queue_head(&run->batches);
+         q != ngx_queue_sentinel(&run->batches);
+         q = ngx_queue_next(q))
+    {
+        batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        if (batch->state == NGX_HTTP_CTSEG_BATCH_SENDING) {
+            sending++;
+        }
+    }
+
+    for (q = ngx_queue_head(&run->batches);
+         q != ngx_queue_sentinel(&run->batches)
+         && sending < run->region->concurrency;
+         q = ngx_queue_next(q))
+    {
+        batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        if (batch->state != NGX_HTTP_CTSEG_BATCH_READY) {
+            continue;
+        }
+
+        wait = ctseg_rate_take(run->rate, run->region->requests,
+                               run->region->events, batch->load.batch.events,
+                               ctseg_mono_ms());
+        if (wait != 0) {
+            if (!run->pace.timer_set) {
+                ngx_add_timer(&run->pace, (ngx_msec_t) wait);
+            }
+
+            return;
+        }
+
+        if (ngx_http_ctseg_run_post(batch) == NGX_OK) {
+            sending++;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch)
+{
+    ngx_http_ctseg_run_t       *run;
+    ngx_http_ctseg_delivery_t  *d;
+
+    run = batch->run;
+    d = &batch->delivery;
+
+    batch->attempt++;
+    batch->state = NGX_HTTP_CTSEG_BATCH_SENDING;
+
+    d->region = run->region;
+    d->export_id = run->export_id;
+    d->run = run->run.number;
+    d->events = batch->load.batch.events;
+    d->attempt = batch->attempt;
+    d->authorization.data = (u_char *) batch->load.authorization;
+    d->authorization.len = ngx_strlen(batch->load.authorization);
+    d->body.data = (u_char *) batch->load.batch.body.data;
+    d->body.len = batch->load.batch.body.len;
+    d->handler = ngx_http_ctseg_run_answered;
+    d->data = batch;
+
+    if (ngx_http_ctseg_deliver(d, run->worker->log) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    batch->state = NGX_HTTP_CTSEG_BATCH_WAITING;
+    ngx_add_timer(&batch->retry, CTSEG_BACKOFF_BASE_MS);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_ctseg_run_failed(ngx_http_ctseg_batch_t *batch,
+    ctseg_answer_t answer)
+{
+    char                        text[160];
+    int64_t                     wait;
+    ngx_http_ctseg_run_t       *run;
+    ngx_http_ctseg_delivery_t  *d;
+
+    run = batch->run;
+    d = &batch->delivery;
+
+    wait = ctseg_backoff_ms(answer, (unsigned) batch->attempt - 1,
+                            (uint32_t) ngx_random());
+
+    if (d->retry_after != 0 && wait < (int64_t) d->retry_after * 1000) {
+        wait = (int64_t) d->retry_after * 1000;
+    }
+
+    ctseg_answer_text(text, sizeof(text), (int) d->status, d->how);
+
+    ngx_log_error(NGX_LOG_WARN, run->worker->log, 0,
+                  "ctseg: export %V, run %uL: %s, batch of %ui events after "
+                  "%uL, attempt %ui, next in %L ms", &run->export_id,
+                  run->run.number, text, d->events, batch->load.batch.after,
+                  batch->attempt, wait);
+
+    ngx_http_ctseg_run_note_error(run, d->status, text);
+    run->run.retry_at_ms = run->run.error_ms + wait;
+    run->run.counts.retries++;
+
+    batch->state = NGX_HTTP_CTSEG_BATCH_WAITING;
+    ngx_add_timer(&batch->retry, (ngx_msec_t) wait);
+}
+
+
+static void
+ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
+{
+    ctseg_answer_t           answer;
+    ngx_http_ctseg_run_t    *run;
+    ngx_http_ctseg_batch_t  *batch;
+
+    batch = d->data;
+    run = batch->run;
+
+    answer = ctseg_answer_classify((int) d->status);
+
+    if (answer == CTSEG_ANSWER_SENT) {
+        batch->state = NGX_HTTP_CTSEG_BATCH_DONE;
+        run->run.retry_at_ms = 0;
+
+    } else {
+        ngx_http_ctseg_run_failed(batch, answer);
+    }
+
+    ngx_http_ctseg_run_go(run);
+}
+
+
+static void
+ngx_http_ctseg_run_retry_handler(ngx_event_t *ev)
+{
+    ngx_http_ctseg_batch_t  *batch;
+
+    batch = ngx_queue_data(ev, ngx_http_ctseg_batch_t, retry);
+
+    batch->state = NGX_HTTP_CTSEG_BATCH_READY;
+
+    ngx_http_ctseg_run_go(batch->run);
+}
+
+
+/* ---- counting ---- */
+
+
+void
+ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
+{
+    ngx_queue_t             *q;
+    ctseg_counts_t           delta;
+    ngx_http_ctseg_batch_t  *batch;
+
+    while (!ngx_queue_empty(&run->batches)) {
+        q = ngx_queue_head(&run->batches);
+        batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        /* behind one that was dropped nothing can be counted */
+
+        if (batch->state != NGX_HTTP_CTSEG_BATCH_DONE
+            || batch->load.batch.after != run->run.cursor)
+        {
+            return;
+        }
+
+        delta = batch->load.batch.counts;
+        delta.batches = batch->load.batch.events != 0;
+        delta.retries = 0;
+
+        if (!ctseg_run_advance(&run->run, batch->load.batch.upto, &delta)) {
+            ngx_log_error(NGX_LOG_ALERT, run->worker->log, 0,
+                          "ctseg: export %V, run %uL: the counts of a batch "
+                          "after %uL do not add up", &run->export_id,
+                          run->run.number, batch->load.batch.after);
+            run->lost = 1;
+            return;
+        }
+
+        if (delta.rejected != 0) {
+            ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+                          "ctseg: export %V, run %uL: %uL events in (%uL, "
+                          "%uL] can never be sent: %uL without an id, %uL "
+                          "too large", &run->export_id, run->run.number,
+                          delta.rejected, batch->load.batch.after,
+                          batch->load.batch.upto,
+                          delta.rejects[CTSEG_REJECT_NO_ID],
+                          delta.rejects[CTSEG_REJECT_TOO_LARGE]);
+        }
+
+        run->dirty = 1;
+
+        ngx_queue_remove(&batch->queue);
+        run->nbatches--;
+        ngx_http_ctseg_batch_free(batch);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_ctseg_run_drop(ngx_http_ctseg_run_t *run)
+{
+    ngx_uint_t               idle;
+    ngx_queue_t             *q, *next;
+    ngx_http_ctseg_batch_t  *batch;
+
+    idle = 1;
+
+    for (q = ngx_queue_head(&run->batches);
+         q != ngx_queue_sentinel(&run->batches);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        if (batch->state == NGX_HTTP_CTSEG_BATCH_LOADING
+            || batch->state == NGX_HTTP_CTSEG_BATCH_SENDING)
+        {
+            idle = 0;
+            continue;
+        }
+
+        /* one that is acknowledged may be counted yet */
+
+        if (batch->state == NGX_HTTP_CTSEG_BATCH_DONE && !idle) {
+            continue;
+        }
+
+        ngx_queue_remove(q);
+        run->nbatches--;
+        ngx_http_ctseg_batch_free(batch);
+    }
+
+    return idle;
+}
+
+
+void
+ngx_http_ctseg_batch_free(ngx_http_ctseg_batch_t *batch)
+{
+    if (batch->retry.timer_set) {
+        ngx_del_timer(&batch->retry);
+    }
+
+    ngx_http_ctseg_deliver_abort(&batch->delivery);
+    ctseg_batch_free(&batch->load.batch);
+    ngx_free(batch);
+}
+
+
+void
+ngx_http_ctseg_run_abort(ngx_http_ctseg_run_t *run)
+{
+    ngx_queue_t             *q;
+    ngx_http_ctseg_batch_t  *batch;
+
+    for (q = ngx_queue_head(&run->batches);
+         q != ngx_queue_sentinel(&run->batches);
+         q = ngx_queue_next(q))
+    {
+        batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        if (batch->state == NGX_HTTP_CTSEG_BATCH_SENDING) {
+            ngx_http_ctseg_deliver_abort(&batch->delivery);
+            batch->state = NGX_HTTP_CTSEG_BATCH_READY;
+        }
+    }
+}

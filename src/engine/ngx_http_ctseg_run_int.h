@@ -1,0 +1,112 @@
+/*
+ * What the files of a run share.  Private to the engine.
+ */
+
+#ifndef NGX_HTTP_CTSEG_RUN_INT_H
+#define NGX_HTTP_CTSEG_RUN_INT_H
+
+
+#include "ngx_http_ctseg_deliver.h"
+#include "ngx_http_ctseg_rate.h"
+#include "ngx_http_ctseg_runner.h"
+
+
+#define NGX_HTTP_CTSEG_RELOAD_MS  5000  /* after a load that failed */
+
+
+typedef enum {
+    NGX_HTTP_CTSEG_BATCH_LOADING = 0,
+    NGX_HTTP_CTSEG_BATCH_READY,         /* to be sent */
+    NGX_HTTP_CTSEG_BATCH_SENDING,
+    NGX_HTTP_CTSEG_BATCH_WAITING,       /* for its retry */
+    NGX_HTTP_CTSEG_BATCH_DONE           /* every event has its verdict */
+} ngx_http_ctseg_batch_e;
+
+
+typedef struct ngx_http_ctseg_run_s  ngx_http_ctseg_run_t;
+
+
+typedef struct {
+    ngx_http_ctseg_load_t       load;   /* first: it is the job */
+    ngx_queue_t                 queue;
+    ngx_http_ctseg_run_t       *run;
+    ngx_http_ctseg_batch_e      state;
+    ngx_uint_t                  attempt;
+    ngx_event_t                 retry;
+    ngx_http_ctseg_delivery_t   delivery;
+} ngx_http_ctseg_batch_t;
+
+
+struct ngx_http_ctseg_run_s {
+    ngx_queue_t                 queue;
+    ngx_http_ctseg_worker_t    *worker;
+    ngx_http_ctseg_region_t    *region;
+    ngx_str_t                   export_id;  /* into run */
+
+    ctseg_run_t                 run;        /* as it stands here */
+    ngx_http_ctseg_save_t      *save;       /* the one job of saves */
+    ngx_queue_t                 batches;    /* in the order of the log */
+    ngx_uint_t                  nbatches;
+    uint64_t                    loaded;     /* next load begins after this */
+    uint64_t                    retry_at_ms;    /* of the batch in the way */
+
+    ngx_event_t                 beat;       /* look for a stop, renew */
+    ngx_event_t                 pace;       /* the rate allows more then */
+    ngx_msec_t                  saved_at;   /* of the last put */
+    ctseg_rate_t               *rate;
+
+    unsigned                    loading:1;
+    unsigned                    saving:1;
+    unsigned                    dirty:1;    /* the record is behind */
+    unsigned                    unsaved:1;  /* a put failed: load no more */
+    unsigned                    stopped:1;  /* by the operator */
+    unsigned                    leaving:1;  /* the worker exits */
+    unsigned                    lost:1;     /* somebody else owns it */
+    unsigned                    over:1;     /* the last put is under way */
+};
+
+
+/* ---- ngx_http_ctseg_runner.c ---- */
+
+/* everything that can be done now; called after each change.  The run may be
+   gone afterwards, as after settle */
+
+void ngx_http_ctseg_run_go(ngx_http_ctseg_run_t *run);
+void ngx_http_ctseg_run_settle(ngx_http_ctseg_run_t *run);
+
+/* may the run start new work? */
+
+ngx_uint_t ngx_http_ctseg_run_is_open(ngx_http_ctseg_run_t *run);
+
+/* a cancelable timer of the run */
+
+void ngx_http_ctseg_run_timer(ngx_http_ctseg_run_t *run, ngx_event_t *ev,
+    ngx_event_handler_pt handler);
+
+
+/* ---- ngx_http_ctseg_run_batch.c ---- */
+
+/* load the next batch, if there is room for one */
+
+void ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run);
+
+/* start what is ready, in order, as far as concurrency and rate allow */
+
+void ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run);
+
+/* count the batches at the front that are done */
+
+void ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run);
+
+/* drop what is not under way; true when nothing is under way any more */
+
+ngx_uint_t ngx_http_ctseg_run_drop(ngx_http_ctseg_run_t *run);
+
+/* abort what is under way, as if it had never been answered */
+
+void ngx_http_ctseg_run_abort(ngx_http_ctseg_run_t *run);
+
+void ngx_http_ctseg_batch_free(ngx_http_ctseg_batch_t *batch);
+
+
+#endif /* NGX_HTTP_CTSEG_RUN_INT_H */

@@ -1,0 +1,413 @@
+/*
+ * The runs of this worker, from their start to their last record.
+ *
+ * Batches come and go in ngx_http_ctseg_run_batch.c; here it is decided what
+ * their verdicts mean for the run.  A checkpoint saves the prefix that is
+ * done; while one is being committed the next gathers.
+ *
+ * The run record is the lease.  A checkpoint that meets another revision
+ * means that another worker owns the run: everything here is dropped.
+ */
+
+#include "../store/ctseg_lease.h"
+#include "ngx_http_ctseg_run_int.h"
+
+
+#define NGX_HTTP_CTSEG_BEAT_MS  1000
+
+
+static void ngx_http_ctseg_run_pace_handler(ngx_event_t *ev);
+static void ngx_http_ctseg_run_beat_handler(ngx_event_t *ev);
+static void ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
+    ngx_http_ctseg_save_e what);
+static void ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task);
+static void ngx_http_ctseg_run_free(ngx_http_ctseg_run_t *run);
+
+
+static ngx_queue_t  ngx_http_ctseg_runs;
+static ngx_uint_t   ngx_http_ctseg_nruns;
+
+
+void
+ngx_http_ctseg_runner_init(ngx_http_ctseg_worker_t *worker)
+{
+    ngx_queue_init(&ngx_http_ctseg_runs);
+    ngx_http_ctseg_nruns = 0;
+    ngx_http_ctseg_rate_init();
+}
+
+
+void
+ngx_http_ctseg_run_timer(ngx_http_ctseg_run_t *run, ngx_event_t *ev,
+    ngx_event_handler_pt handler)
+{
+    /* cancelable: an exiting worker does not wait for it */
+
+    ev->handler = handler;
+    ev->data = &run->worker->dummy;
+    ev->log = run->worker->log;
+    ev->cancelable = 1;
+}
+
+
+ngx_int_t
+ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
+    const ctseg_run_t *record)
+{
+    ngx_http_ctseg_run_t  *run;
+
+    run = ngx_calloc(sizeof(ngx_http_ctseg_run_t), worker->log);
+    if (run == NULL) {
+        return NGX_ERROR;
+    }
+
+    run->save = ngx_http_ctseg_task_create(worker,
+                                           sizeof(ngx_http_ctseg_save_t),
+                                           ngx_http_ctseg_save_thread,
+                                           ngx_http_ctseg_run_saved);
+    if (run->save == NULL) {
+        ngx_free(run);
+        return NGX_ERROR;
+    }
+
+    run->save->data = run;
+    run->worker = worker;
+    run->run = *record;
+    run->region = &worker->conf->regions[record->region];
+    run->export_id.data = (u_char *) run->run.export_id;
+    run->export_id.len = ngx_strlen(run->run.export_id);
+    run->loaded = record->cursor;
+    run->saved_at = ngx_current_msec;
+    run->rate = ngx_http_ctseg_rate(run->run.pinned.fingerprint);
+
+    ngx_queue_init(&run->batches);
+
+    ngx_http_ctseg_run_timer(run, &run->beat,
+                             ngx_http_ctseg_run_beat_handler);
+    ngx_http_ctseg_run_timer(run, &run->pace,
+                             ngx_http_ctseg_run_pace_handler);
+
+    ngx_queue_insert_tail(&ngx_http_ctseg_runs, &run->queue);
+    ngx_http_ctseg_nruns++;
+    ngx_http_ctseg_hold(worker);
+
+    ngx_add_timer(&run->beat, NGX_HTTP_CTSEG_BEAT_MS);
+
+    ngx_log_error(NGX_LOG_NOTICE, worker->log, 0,
+                  "ctseg: export %V, run %uL: working on (%uL, %uL]",
+                  &run->export_id, run->run.number, run->run.cursor,
+                  run->run.hi);
+
+    ngx_http_ctseg_run_go(run);
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_ctseg_runner_count(void)
+{
+    return ngx_http_ctseg_nruns;
+}
+
+
+ngx_uint_t
+ngx_http_ctseg_runner_has(const char *export_id)
+{
+    ngx_queue_t           *q;
+    ngx_http_ctseg_run_t  *run;
+
+    for (q = ngx_queue_head(&ngx_http_ctseg_runs);
+         q != ngx_queue_sentinel(&ngx_http_ctseg_runs);
+         q = ngx_queue_next(q))
+    {
+        run = ngx_queue_data(q, ngx_http_ctseg_run_t, queue);
+
+        if (ngx_strcmp(run->run.export_id, export_id) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_http_ctseg_runner_exports(char (*ids)[CTSEG_ID_TEXT_MAX], ngx_uint_t n)
+{
+    ngx_uint_t             i;
+    ngx_queue_t           *q;
+    ngx_http_ctseg_run_t  *run;
+
+    i = 0;
+
+    for (q = ngx_queue_head(&ngx_http_ctseg_runs);
+         q != ngx_queue_sentinel(&ngx_http_ctseg_runs) && i < n;
+         q = ngx_queue_next(q))
+    {
+        run = ngx_queue_data(q, ngx_http_ctseg_run_t, queue);
+        ngx_memcpy(ids[i++], run->run.export_id, CTSEG_ID_TEXT_MAX);
+    }
+
+    return i;
+}
+
+
+ngx_uint_t
+ngx_http_ctseg_run_is_open(ngx_http_ctseg_run_t *run)
+{
+    return !run->stopped && !run->leaving && !run->lost && !run->over;
+}
+
+
+void
+ngx_http_ctseg_run_go(ngx_http_ctseg_run_t *run)
+{
+    if (ngx_exiting || ngx_quit || ngx_terminate) {
+        run->leaving = 1;
+    }
+
+    if (ngx_http_ctseg_run_is_open(run)) {
+        ngx_http_ctseg_run_send(run);
+        ngx_http_ctseg_run_load(run);
+    }
+
+    ngx_http_ctseg_run_settle(run);
+}
+
+
+static void
+ngx_http_ctseg_run_pace_handler(ngx_event_t *ev)
+{
+    ngx_http_ctseg_run_t  *run;
+
+    run = ngx_queue_data(ev, ngx_http_ctseg_run_t, pace);
+
+    run->unsaved = 0;
+
+    ngx_http_ctseg_run_go(run);
+}
+
+
+/* ---- settling and saving ---- */
+
+
+void
+ngx_http_ctseg_run_settle(ngx_http_ctseg_run_t *run)
+{
+    if (!run->lost) {
+        ngx_http_ctseg_run_advance(run);
+    }
+
+    if (run->over || run->saving) {
+        return;                         /* the save comes back here */
+    }
+
+    if (ngx_http_ctseg_run_is_open(run)) {
+
+        if (run->run.cursor == run->run.hi) {
+            ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_FINISH);
+
+        } else if (run->dirty && !run->unsaved) {
+            ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_PROGRESS);
+
+        } else {
+            ngx_http_ctseg_run_load(run);
+        }
+
+        return;
+    }
+
+    if (!ngx_http_ctseg_run_drop(run)) {
+        return;                         /* an answer comes back here */
+    }
+
+    if (run->lost) {
+        ngx_http_ctseg_run_free(run);
+        return;
+    }
+
+    if (run->run.cursor == run->run.hi) {
+        ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_FINISH);
+        return;
+    }
+
+    ngx_http_ctseg_run_save(run, run->stopped ? NGX_HTTP_CTSEG_SAVE_STOP
+                                              : NGX_HTTP_CTSEG_SAVE_RELEASE);
+}
+
+
+static void
+ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
+    ngx_http_ctseg_save_e what)
+{
+    ngx_http_ctseg_save_t  *save;
+
+    save = run->save;
+    save->what = what;
+    save->run = run->run;
+
+    if (ngx_http_ctseg_task_post(&save->task) != NGX_OK) {
+        run->unsaved = 1;               /* the beat tries again */
+        return;
+    }
+
+    run->saving = 1;
+    run->over = what > NGX_HTTP_CTSEG_SAVE_PROGRESS;
+
+    if (what != NGX_HTTP_CTSEG_SAVE_LOOK) {
+        run->dirty = 0;
+        run->saved_at = ngx_current_msec;
+    }
+}
+
+
+static void
+ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
+{
+    ngx_http_ctseg_run_t   *run;
+    ngx_http_ctseg_save_t  *save;
+
+    save = (ngx_http_ctseg_save_t *) task;
+    run = save->data;
+
+    run->saving = 0;
+
+    if (save->rc == CTSEG_OK) {
+        run->run.rev = save->run.rev;
+        run->unsaved = 0;
+
+        if (run->over) {
+            ngx_log_error(NGX_LOG_NOTICE, run->worker->log, 0,
+                          "ctseg: export %V, run %uL: %s at %uL of %uL, "
+                          "%uL sent, %uL filtered, %uL rejected",
+                          &run->export_id, run->run.number,
+                          save->what == NGX_HTTP_CTSEG_SAVE_RELEASE
+                          ? "released"
+                          : ctseg_run_status_name(save->run.status),
+                          run->run.cursor, run->run.hi,
+                          run->run.counts.sent, run->run.counts.filtered,
+                          run->run.counts.rejected);
+
+            ngx_http_ctseg_run_free(run);
+            return;
+        }
+
+        if (save->stopped) {
+            run->stopped = 1;
+        }
+
+        ngx_http_ctseg_run_go(run);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+                  "ctseg: export %V, run %uL: %s: %s", &run->export_id,
+                  run->run.number,
+                  save->rc == CTSEG_CONFLICT ? "another worker took it over"
+                  : "saving the progress failed, trying again",
+                  save->err.text);
+
+    /* unclear: the record may have moved on, so let it be found again */
+
+    if (save->rc == CTSEG_CONFLICT || save->rc == CTSEG_NOTFOUND
+        || save->rc == CTSEG_AMBIGUOUS || run->over)
+    {
+        run->over = 0;
+        run->lost = 1;
+
+    } else {
+        run->dirty = 1;
+        run->unsaved = 1;
+    }
+
+    ngx_http_ctseg_run_settle(run);
+}
+
+
+/* once a second: has it been stopped, is the lease to be renewed? */
+
+static void
+ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
+{
+    ngx_http_ctseg_run_t  *run;
+
+    run = ngx_queue_data(ev, ngx_http_ctseg_run_t, beat);
+
+    ngx_add_timer(ev, NGX_HTTP_CTSEG_BEAT_MS);
+
+    if (run->saving || run->over) {
+        return;
+    }
+
+    if (run->unsaved && !run->pace.timer_set) {
+        run->unsaved = 0;
+        run->dirty = 1;
+    }
+
+    if (ngx_http_ctseg_run_is_open(run) && !run->dirty) {
+        ngx_http_ctseg_run_save(run,
+                                ngx_current_msec - run->saved_at
+                                > CTSEG_LEASE_RENEW_MS
+                                ? NGX_HTTP_CTSEG_SAVE_PROGRESS
+                                : NGX_HTTP_CTSEG_SAVE_LOOK);
+        return;
+    }
+
+    ngx_http_ctseg_run_go(run);
+}
+
+
+void
+ngx_http_ctseg_runner_drain(ngx_uint_t force)
+{
+    ngx_queue_t           *q, *next;
+    ngx_http_ctseg_run_t  *run;
+
+    for (q = ngx_queue_head(&ngx_http_ctseg_runs);
+         q != ngx_queue_sentinel(&ngx_http_ctseg_runs);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        run = ngx_queue_data(q, ngx_http_ctseg_run_t, queue);
+
+        run->leaving = 1;
+
+        if (force) {
+            ngx_http_ctseg_run_abort(run);
+        }
+
+        ngx_http_ctseg_run_settle(run);
+    }
+}
+
+
+static void
+ngx_http_ctseg_run_free(ngx_http_ctseg_run_t *run)
+{
+    ngx_queue_t             *q;
+    ngx_http_ctseg_batch_t  *batch;
+
+    while (!ngx_queue_empty(&run->batches)) {
+        q = ngx_queue_head(&run->batches);
+        batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_http_ctseg_batch_free(batch);
+    }
+
+    if (run->beat.timer_set) {
+        ngx_del_timer(&run->beat);
+    }
+
+    if (run->pace.timer_set) {
+        ngx_del_timer(&run->pace);
+    }
+
+    ngx_queue_remove(&run->queue);
+    ngx_http_ctseg_nruns--;
+    ngx_http_ctseg_release(run->worker);
+
+    ngx_free(run->save);
+    ngx_free(run);
+}

@@ -11,6 +11,7 @@
 #define NGX_HTTP_CTSEG_SIZE_MIN     ((off_t) 1024 * 1024)
 #define NGX_HTTP_CTSEG_RETENTION    (61 * 24 * 60 * 60)
 #define NGX_HTTP_CTSEG_HIGH_WATER   90
+#define NGX_HTTP_CTSEG_BODY_BUFFER  (1024 * 1024)
 
 /* Segment: product limits and the guide for partner sources */
 
@@ -115,6 +116,8 @@ ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_ctseg_loc_conf_t  *prev = parent;
     ngx_http_ctseg_loc_conf_t  *conf = child;
 
+    ngx_http_core_loc_conf_t  *clcf;
+
     /* handlers are not inherited, and these belong to a handler */
 
     (void) prev;
@@ -122,6 +125,22 @@ ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_init_value(conf->collect, 0);
     ngx_conf_init_value(conf->api, 0);
     ngx_conf_init_value(conf->api_write, 0);
+
+    if (!conf->collect) {
+        return NGX_CONF_OK;
+    }
+
+    /*
+     * With the default of two pages nginx writes nearly every upload to a
+     * temporary file, on the event loop.  A buffer is as large as the body
+     * it is for, up to this size.
+     */
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->client_body_buffer_size == 2 * ngx_pagesize) {
+        clcf->client_body_buffer_size = NGX_HTTP_CTSEG_BODY_BUFFER;
+    }
 
     return NGX_CONF_OK;
 }

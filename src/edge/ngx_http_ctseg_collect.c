@@ -20,7 +20,6 @@
 #define NGX_HTTP_CTSEG_QUEUE_BYTES   (64 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_QUEUE_ITEMS   16384
 #define NGX_HTTP_CTSEG_APPEND_MS     10000
-#define NGX_HTTP_CTSEG_BODY_BUFFER   (1024 * 1024)
 
 
 typedef struct ngx_http_ctseg_item_s  ngx_http_ctseg_item_t;

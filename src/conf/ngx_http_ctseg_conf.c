@@ -32,6 +32,7 @@ static char *ngx_http_ctseg_segment_param(ngx_conf_t *cf,
 void *
 ngx_http_ctseg_create_main_conf(ngx_conf_t *cf)
 {
+    ngx_uint_t                   i;
     ngx_http_ctseg_main_conf_t  *mcf;
 
     mcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_ctseg_main_conf_t));
@@ -53,6 +54,12 @@ ngx_http_ctseg_create_main_conf(ngx_conf_t *cf)
     mcf->retention = NGX_HTTP_CTSEG_RETENTION;
     mcf->high_water = NGX_HTTP_CTSEG_HIGH_WATER;
     mcf->custom_events = NGX_CONF_UNSET;
+
+    for (i = 0; i < CTSEG_REGION_N; i++) {
+        mcf->regions[i].requests = NGX_HTTP_CTSEG_REQUESTS;
+        mcf->regions[i].events = NGX_HTTP_CTSEG_EVENTS;
+        mcf->regions[i].concurrency = NGX_HTTP_CTSEG_CONCURRENCY;
+    }
 
     return mcf;
 }
@@ -366,10 +373,6 @@ ngx_http_ctseg_segment(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            &value[2]);
         return NGX_CONF_ERROR;
     }
-
-    region->requests = NGX_HTTP_CTSEG_REQUESTS;
-    region->events = NGX_HTTP_CTSEG_EVENTS;
-    region->concurrency = NGX_HTTP_CTSEG_CONCURRENCY;
 
     for (i = 3; i < cf->args->nelts; i++) {
         rc = ngx_http_ctseg_segment_param(cf, region, &value[i]);

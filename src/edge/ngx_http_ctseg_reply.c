@@ -19,6 +19,10 @@ ngx_http_ctseg_reply(ngx_http_request_t *r, ngx_uint_t status,
     ngx_uint_t    i;
     ngx_chain_t   out;
 
+    /* preconditions are the API's own: it knows both revisions */
+
+    r->disable_not_modified = 1;
+
     r->headers_out.status = status;
     r->headers_out.content_length_n = body.len;
 

@@ -12,6 +12,8 @@
 
 static void ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task);
 static ngx_int_t ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch);
+static void ngx_http_ctseg_run_failed(ngx_http_ctseg_batch_t *batch,
+    ctseg_answer_t answer);
 static void ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d);
 static void ngx_http_ctseg_run_retry_handler(ngx_event_t *ev);
 
@@ -189,6 +191,16 @@ ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch)
     d->body.len = batch->load.batch.body.len;
     d->handler = ngx_http_ctseg_run_answered;
     d->data = batch;
+
+    if (run->region->uri.len == 0) {
+
+        /* nginx.conf has lost the region since the export was created */
+
+        d->status = 0;
+        d->how = "nginx.conf has no ctseg_segment for the partner's region";
+        ngx_http_ctseg_run_failed(batch, CTSEG_ANSWER_REFUSED);
+        return NGX_ERROR;
+    }
 
     if (ngx_http_ctseg_deliver(d, run->worker->log) == NGX_OK) {
         return NGX_OK;

@@ -26,6 +26,7 @@ static void ngx_http_ctseg_run_free(ngx_http_ctseg_run_t *run);
 
 static ngx_queue_t  ngx_http_ctseg_runs;
 static ngx_uint_t   ngx_http_ctseg_nruns;
+static ngx_uint_t   ngx_http_ctseg_lost;
 
 
 void
@@ -223,6 +224,7 @@ ngx_http_ctseg_run_settle(ngx_http_ctseg_run_t *run)
     }
 
     if (run->lost) {
+        ngx_http_ctseg_lost = 1;
         ngx_http_ctseg_run_free(run);
         return;
     }
@@ -355,6 +357,18 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
     }
 
     ngx_http_ctseg_run_go(run);
+}
+
+
+ngx_uint_t
+ngx_http_ctseg_runner_has_lost(void)
+{
+    ngx_uint_t  lost;
+
+    lost = ngx_http_ctseg_lost;
+    ngx_http_ctseg_lost = 0;
+
+    return lost;
 }
 
 

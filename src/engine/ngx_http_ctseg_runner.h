@@ -37,6 +37,13 @@ ngx_uint_t ngx_http_ctseg_runner_exports(char (*ids)[CTSEG_ID_TEXT_MAX],
     ngx_uint_t n);
 
 /*
+ * Has a run been dropped since the last call because its record could not be
+ * saved?  Then the store may not show a change that would make it be found.
+ */
+
+ngx_uint_t ngx_http_ctseg_runner_has_lost(void);
+
+/*
  * From the scheduler's timer while the worker is exiting: let go of what
  * waits; with force, also of what is under way.
  */

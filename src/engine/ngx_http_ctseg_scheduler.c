@@ -35,7 +35,8 @@ typedef struct {
     ctseg_lease_watch_t    *watch;
     uint64_t                seen_rev;   /* nothing new up to here */
     int64_t                 due_ms;     /* earliest known, INT64_MAX: none */
-    unsigned                foreign:1;  /* a lease of another is watched */
+    unsigned                foreign:1;  /* look again, whatever the revision:
+                                           a lease of another is watched */
 
     /* what the thread tells the loop */
 
@@ -140,6 +141,10 @@ ngx_http_ctseg_scheduler_handler(ngx_event_t *ev)
     look->room = NGX_HTTP_CTSEG_RUNS_MAX - look->nmine;
     look->nclaims = 0;
     look->nnotes = 0;
+
+    if (ngx_http_ctseg_runner_has_lost()) {
+        look->foreign = 1;
+    }
 
     if (ngx_http_ctseg_task_post(&look->task) == NGX_OK) {
         s->looking = 1;

@@ -210,7 +210,7 @@ ctseg_lmdb_seek(ctseg_store_t *s, uint32_t shard, int64_t ms,
     int64_t deadline, ctseg_pos_t *pos)
 {
     MDB_val                 k, v;
-    uint64_t                lo, hi, mid;
+    uint64_t                lo, hi, mid, first;
     ctseg_lmdb_t           *db;
     ctseg_block_t           b;
     ctseg_lmdb_txn_t        t;
@@ -246,15 +246,22 @@ ctseg_lmdb_seek(ctseg_store_t *s, uint32_t shard, int64_t ms,
 
         mid = lo + (hi - lo) / 2;
 
-        if (!ctseg_lmdb_find(&t, mid, &k, &v)
-            || ctseg_lmdb_block(&k, &v, &b) != CTSEG_OK
-            || ctseg_block_last(&b) < mid)
-        {
+        if (!ctseg_lmdb_find(&t, mid, &k, &v)) {
             return ctseg_lmdb_end(&t, CTSEG_CORRUPT);
         }
 
-        if (b.append_ms >= ms) {
-            hi = b.first;
+        /*
+         * The time of a damaged block is not known.  To call it late makes
+         * the answer too early at worst, which is allowed; the scan from
+         * there reports the damage.
+         */
+
+        if (ctseg_lmdb_block(&k, &v, &b) != CTSEG_OK
+            || ctseg_block_last(&b) < mid
+            || b.append_ms >= ms)
+        {
+            first = ctseg_lmdb_key_seq(&k);
+            hi = first > lo ? first : lo;
 
         } else {
             lo = ctseg_block_last(&b) + 1;

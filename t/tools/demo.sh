@@ -48,7 +48,7 @@ JSON='Content-Type: application/json'
 
 if [ -s "$dir/nginx.pid" ] && kill -0 "$(cat "$dir/nginx.pid")" 2>/dev/null
 then
-    echo "an nginx of make $what is running already: kill $(cat "$dir/nginx.pid")" >&2
+    echo "make $what is running already, as process $(cat "$dir/nginx.pid")" >&2
     exit 1
 fi
 
@@ -117,7 +117,7 @@ trap failed ERR
 
 member() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" | head -n 1; }
 
-say "Starting nginx: 2 workers, the edge on port $PORT, Segment's part on $SEGMENT_PORT"
+say "Starting nginx: the edge on port $PORT, Segment's part on $SEGMENT_PORT"
 "$nginx" -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log"
 
 curl -sSf --retry 50 --retry-delay 0 --retry-max-time 10 --retry-all-errors \
@@ -182,7 +182,8 @@ unique=$(grep -o '"messageId":"[^"]*"' "$dir/segment.log" | sort -u | wc -l)
 sent=$(echo "$progress" | member sent)
 echo "$received messages in $(wc -l < "$dir/segment.log") batches," \
     "$unique different messageIds,"\
-    "$(grep -o '"event":"[^"]*"' "$dir/segment.log" | sort -u | wc -l) event names"
+    "$(grep -o '"event":"[^"]*"' "$dir/segment.log" | sort -u | wc -l)" \
+    "event names"
 
 if [ "$received" -ne "$sent" ] || [ "$unique" -ne "$sent" ]; then
     echo "the export says $sent" >&2

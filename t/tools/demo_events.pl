@@ -13,96 +13,141 @@ use warnings;
 
 my ($dir, $bodies, $records) = @ARGV;
 my $now = time();
-my $midnight = $now - ((localtime $now)[2] * 3600 + (localtime $now)[1] * 60
-	+ (localtime $now)[0]);
+my @local = localtime $now;
+my $midnight = $now - ($local[2] * 3600 + $local[1] * 60 + $local[0]);
 my $n = 0;
 
 srand(20261123);
 
 sub pick { $_[int rand @_] }
 
-sub campaign {
-	my $id = 1690000000 + int rand 40;
+# text as JSON; the few special characters are written escaped below
 
-	return sprintf '"Campaign id":"%d_%s","Campaign type":"%s",'
-		. '"Campaign name":"%s","Campaign labels":"%s","wzrk_pivot":"%s",'
-		. '"CT Source":"%s"', $id, pick('20261120', '20261121', '20261122'),
-		pick('Push', 'Email', 'InApp', 'Web Push', 'WhatsApp'),
-		pick('Summer sale', 'Cart reminder', 'Welcome back',
-			"L\\u2019automne", 'Ein Gru\\u00df'),
-		pick('retention', 'onboarding', 'sale'),
-		pick('Variant A', 'Variant B', 'wzrk_default'),
-		pick('Mobile', 'Web', 'API');
+sub members {
+	my @out;
+
+	while (my ($name, $value) = splice @_, 0, 2) {
+		push @out, ref $value ? qq("$name":$$value)
+			: qq("$name":"$value");
+	}
+
+	return @out;
+}
+
+sub number { my $v = shift; return \$v }
+
+sub campaign {
+	my $day = pick(qw(20261120 20261121 20261122));
+
+	return members(
+		'Campaign id' => (1690000000 + int rand 40) . "_$day",
+		'Campaign type' => pick(qw(Push Email InApp WhatsApp)),
+		'Campaign name' => pick('Summer sale', 'Cart reminder',
+			'L\u2019automne', 'Ein Gru\u00df'),
+		'Campaign labels' => pick(qw(retention onboarding sale)),
+		'wzrk_pivot' => pick('Variant A', 'Variant B', 'wzrk_default'),
+		'CT Source' => pick(qw(Mobile Web API)));
 }
 
 sub device {
-	return sprintf '"CT App Version":"%d.%d.%d","CT OS Version":"%d",'
-		. '"CT SDK Version":60200,"CT Network Carrier":"%s",'
-		. '"CT Connected To WiFi":%s,"CT Latitude":%.4f,'
-		. '"CT Longitude":%.4f,"Model":"%s","CT Session Id":%d',
-		2 + int rand 3, int rand 30, int rand 9, 12 + int rand 4,
-		pick('Airtel', 'Vodafone', 'T-Mobile', "O\\u2082"),
-		pick('true', 'false'), -60 + rand 120, -180 + rand 360,
-		pick('Pixel 8', 'iPhone16,2', 'SM-S921B'), $now - int rand 900;
+	return members(
+		'CT App Version' => join('.', 2 + int rand 3, int rand 30, 1),
+		'CT OS Version' => 12 + int rand 4,
+		'CT SDK Version' => number(60200),
+		'CT Network Carrier' => pick('Airtel', 'Vodafone', 'O\u2082'),
+		'CT Connected To WiFi' => number(pick('true', 'false')),
+		'CT Latitude' => number(sprintf '%.4f', -60 + rand 120),
+		'CT Longitude' => number(sprintf '%.4f', -180 + rand 360),
+		'Model' => pick('Pixel 8', 'iPhone16,2', 'SM-S921B'),
+		'CT Session Id' => number($now - int rand 900));
 }
 
-my %of = (
-	(map { $_ => sub { campaign() . ',' . device() } }
-		'Notification Viewed', 'Notification Clicked', 'Push Impressions'),
-	(map { $_ => \&campaign } 'Notification Sent', 'Notification Replied',
-		'Notification Delivered', 'Control Group', 'Channel Unsubscribed',
-		'Reply Sent', 'Webhook Delivered'),
-	(map { $_ => \&device } 'App Launched', 'App Installed',
-		'App Version Changed'),
-	'App Uninstalled' => sub { '"CT Source":"System","source":"FCM"' },
-	'Session Concluded' => sub {
-		sprintf '"Session Length":%d,"Session Id":%d', 5 + int rand 1800,
-			$now - int rand 9000 },
-	'State Transitioned' => sub {
-		sprintf '"Source":"%s","Destination":"%s","Type":"Lifecycle"',
-			pick('Onboarding', 'Active'), pick('Active', 'Dormant') },
-	(map { $_ => sub {
-		sprintf '"Variant":"%s","Variant Id":%d,"Experiment Id":%d,'
-			. '"Stickiness":true,"CT Source":"Mobile"', pick('A', 'B'),
-			1 + int rand 2, 1700000000 + int rand 9 } }
-		'AB Experiment Rendered', 'AB Experiment Stopped',
-		'AB Experiment Rolled Out', 'AB Experiment Disqualified'),
-	(map { $_ => sub {
-		sprintf '"cluster_id":%d,"cluster_name":"%s","geofence_id":%d',
-			1 + int rand 5, pick('Airport', 'Mall', 'Old town'),
-			int rand 100 } }
-		'Geocluster Entered', 'Geocluster Exited'),
-	'UTM Visited' => sub {
-		sprintf '"utm_source":"%s","utm_medium":"cpc","utm_campaign":"%s"',
-			pick('google', 'newsletter'), pick('autumn', 'brand') });
+sub experiment {
+	return members(
+		'Variant' => pick('A', 'B'),
+		'Variant Id' => number(1 + int rand 2),
+		'Experiment Id' => number(1700000000 + int rand 9),
+		'Stickiness' => number('true'));
+}
 
-my @names = sort keys %of;
+sub cluster {
+	return members(
+		'cluster_id' => number(1 + int rand 5),
+		'cluster_name' => pick('Airport', 'Mall', 'Old town'),
+		'geofence_id' => number(int rand 100));
+}
 
-for my $body (1 .. $bodies) {
-	my @d;
+sub state {
+	return members(
+		'Source' => pick('Onboarding', 'Active'),
+		'Destination' => pick('Active', 'Dormant'),
+		'Type' => 'Lifecycle');
+}
 
-	for (1 .. $records) {
-		my $name = $names[$n % @names];
-		my $user = int rand 800;
-		my $ts = $now - int rand 600;
+sub utm {
+	return members(
+		'utm_source' => pick('google', 'newsletter'),
+		'utm_medium' => 'cpc',
+		'utm_campaign' => pick('autumn', 'brand'));
+}
 
-		$ts = $midnight if $ts < $midnight;
+sub session {
+	return members(
+		'Session Length' => number(5 + int rand 1800),
+		'Session Id' => number($now - int rand 9000));
+}
 
-		# every seventh is a visitor that nobody knows by name yet
+my @events = (
+	['Notification Sent', \&campaign],
+	['Notification Viewed', \&campaign, \&device],
+	['Notification Clicked', \&campaign, \&device],
+	['Push Impressions', \&campaign, \&device],
+	['Notification Replied', \&campaign],
+	['Notification Delivered', \&campaign],
+	['Control Group', \&campaign],
+	['Channel Unsubscribed', \&campaign],
+	['Reply Sent', \&campaign],
+	['Webhook Delivered', \&campaign],
+	['App Launched', \&device],
+	['App Installed', \&device],
+	['App Version Changed', \&device],
+	['App Uninstalled', sub { members('source' => 'FCM') }],
+	['Session Concluded', \&session],
+	['State Transitioned', \&state],
+	['AB Experiment Rendered', \&experiment],
+	['AB Experiment Stopped', \&experiment],
+	['AB Experiment Rolled Out', \&experiment],
+	['AB Experiment Disqualified', \&experiment],
+	['Geocluster Entered', \&cluster],
+	['Geocluster Exited', \&cluster],
+	['UTM Visited', \&utm]);
 
-		my $who = $n % 7 == 0
-			? ''
-			: sprintf '"identity":"u-%05d","email":"u%d@example.com",',
-				$user, $user;
+sub record {
+	my ($name, @parts) = @{ $events[$n % @events] };
+	my $user = int rand 800;
+	my $ts = $now - int rand 600;
 
-		push @d, sprintf '{"type":"event",%s"objectId":"__g%08x%08x",'
-			. '"evtName":"%s","ts":%d,"evtData":{%s}}', $who,
-			$user * 2654435761 % 4294967296, 1000003 * $user, $name, $ts,
-			$of{$name}->();
-		$n++;
+	$ts = $midnight if $ts < $midnight;
+
+	my @m = members('type' => 'event', 'evtName' => $name,
+		'ts' => number($ts), 'objectId' => sprintf '__g%012x',
+		1000003 * $user);
+
+	# every seventh is a visitor that nobody knows by name yet
+
+	if ($n++ % 7) {
+		push @m, members('identity' => "u-$user",
+			'email' => "u$user\@example.com");
 	}
 
+	my $data = join ',', map { $_->() } @parts;
+
+	return '{' . join(',', @m) . qq(,"evtData":{$data}});
+}
+
+for my $body (1 .. $bodies) {
 	my $file = sprintf '%s/upload-%03d.json', $dir, $body;
+	my @d = map { record() } 1 .. $records;
 
 	open my $fh, '>', $file or die "$file: $!\n";
 	print $fh '{"d":[', join(",\n", @d), "]}\n";

@@ -48,7 +48,7 @@ JSON='Content-Type: application/json'
 
 if [ -s "$dir/nginx.pid" ] && kill -0 "$(cat "$dir/nginx.pid")" 2>/dev/null
 then
-    echo "make $what is running already, as process $(cat "$dir/nginx.pid")" >&2
+    echo "make $what runs already, as process $(cat "$dir/nginx.pid")" >&2
     exit 1
 fi
 
@@ -150,6 +150,7 @@ echo "$export"
 
 say "Watching it"
 last=
+echo "$(echo "${export%%\"stop_reason\"*}" | member status)  as it was created"
 deadline=$((SECONDS + 60))
 
 while :; do

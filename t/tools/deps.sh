@@ -18,7 +18,7 @@ case "${1-build}" in
     demo)   need="$build $run" ;;
     test)   need="$build $run libcmocka-dev" ;;
     lint)   need="$build $run libcmocka-dev cppcheck" ;;
-    bench)  need="$build $run" ;;
+    bench)  need="$build $run wrk procps" ;;
     *)      echo "usage: $0 build|test|lint|bench|demo" >&2; exit 2 ;;
 esac
 

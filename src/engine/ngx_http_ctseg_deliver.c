@@ -206,14 +206,29 @@ ngx_http_ctseg_deliver_subrequest(ngx_http_ctseg_delivery_t *d)
 }
 
 
-/* did the answer end before its length said so? */
+/*
+ * Did the answer end before its header or its length said so?  An error of
+ * our own side, such as an answer longer than is kept, cuts nothing: the
+ * header is whole then, and its status is what counts.
+ */
 
 static ngx_uint_t
-ngx_http_ctseg_deliver_is_cut(ngx_http_request_t *sr)
+ngx_http_ctseg_deliver_is_cut(ngx_http_request_t *sr, ngx_int_t rc)
 {
     ngx_http_upstream_t  *u;
 
     u = sr->upstream;
+
+    if (!u->header_sent) {
+
+        /* intercepted errors come with the upstream's own status */
+
+        return rc != (ngx_int_t) u->headers_in.status_n;
+    }
+
+    if (rc == NGX_ERROR) {
+        return 0;
+    }
 
     if (u->pipe != NULL && u->buffering) {
         return u->pipe->upstream_error
@@ -285,7 +300,7 @@ ngx_http_ctseg_deliver_post_handler(ngx_http_request_t *sr, void *data,
                  ? "Segment's side did not answer in time"
                  : "no answer from Segment's side";
 
-    } else if (ngx_http_ctseg_deliver_is_cut(sr)) {
+    } else if (ngx_http_ctseg_deliver_is_cut(sr, rc)) {
         d->how = "the answer of Segment's side was cut short";
 
     } else {

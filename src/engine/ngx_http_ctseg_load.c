@@ -287,14 +287,11 @@ ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task)
         break;
 
     case NGX_HTTP_CTSEG_SAVE_FINISH:
-        run->status = CTSEG_RUN_SUCCEEDED;
-        run->finished_ms = ctseg_now_ms();
-        run->owner[0] = '\0';
-        break;
-
     case NGX_HTTP_CTSEG_SAVE_STOP:
-        run->status = CTSEG_RUN_STOPPED;
+        run->status = save->what == NGX_HTTP_CTSEG_SAVE_FINISH
+                      ? CTSEG_RUN_SUCCEEDED : CTSEG_RUN_STOPPED;
         run->finished_ms = ctseg_now_ms();
+        run->retry_at_ms = 0;
         run->owner[0] = '\0';
         break;
     }

@@ -91,7 +91,7 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
                       ctseg_rc_name(batch->load.rc));
 
         ngx_http_ctseg_run_note_error(run, 0, batch->load.err.text);
-        run->run.retry_at_ms = run->run.error_ms + NGX_HTTP_CTSEG_RELOAD_MS;
+        run->reload_at_ms = run->run.error_ms + NGX_HTTP_CTSEG_RELOAD_MS;
 
         /* the empty batch holds the place, and its retry loads again */
 
@@ -105,6 +105,7 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
         return;
     }
 
+    run->reload_at_ms = 0;
     run->loaded = batch->load.batch.upto;
 
     batch->state = batch->load.batch.events != 0
@@ -241,7 +242,7 @@ ngx_http_ctseg_run_failed(ngx_http_ctseg_batch_t *batch,
                   batch->attempt, wait);
 
     ngx_http_ctseg_run_note_error(run, d->status, text);
-    run->run.retry_at_ms = run->run.error_ms + wait;
+    batch->retry_at_ms = run->run.error_ms + wait;
     run->run.counts.retries++;
 
     batch->state = NGX_HTTP_CTSEG_BATCH_WAITING;
@@ -263,7 +264,6 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
 
     if (answer == CTSEG_ANSWER_SENT) {
         batch->state = NGX_HTTP_CTSEG_BATCH_DONE;
-        run->run.retry_at_ms = 0;
 
     } else {
         ngx_http_ctseg_run_failed(batch, answer);
@@ -338,6 +338,27 @@ ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
         run->nbatches--;
         ngx_http_ctseg_batch_free(batch);
     }
+}
+
+
+int64_t
+ngx_http_ctseg_run_retry_at(ngx_http_ctseg_run_t *run)
+{
+    ngx_queue_t             *q;
+    ngx_http_ctseg_batch_t  *batch;
+
+    for (q = ngx_queue_head(&run->batches);
+         q != ngx_queue_sentinel(&run->batches);
+         q = ngx_queue_next(q))
+    {
+        batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        if (batch->state == NGX_HTTP_CTSEG_BATCH_WAITING) {
+            return batch->retry_at_ms;
+        }
+    }
+
+    return run->reload_at_ms;
 }
 
 

@@ -33,6 +33,7 @@ typedef struct {
     ngx_http_ctseg_batch_e      state;
     ngx_uint_t                  attempt;
     ngx_event_t                 retry;
+    int64_t                     retry_at_ms;
     ngx_http_ctseg_delivery_t   delivery;
 } ngx_http_ctseg_batch_t;
 
@@ -48,7 +49,8 @@ struct ngx_http_ctseg_run_s {
     ngx_queue_t                 batches;    /* in the order of the log */
     ngx_uint_t                  nbatches;
     uint64_t                    loaded;     /* next load begins after this */
-    uint64_t                    retry_at_ms;    /* of the batch in the way */
+    int64_t                     reload_at_ms;   /* after a load that failed,
+                                                   or 0 */
 
     ngx_event_t                 beat;       /* look for a stop, renew */
     ngx_event_t                 pace;       /* the rate allows more then */
@@ -97,6 +99,10 @@ void ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run);
 /* count the batches at the front that are done */
 
 void ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run);
+
+/* when the run tries again what failed, 0: nothing waits for that */
+
+int64_t ngx_http_ctseg_run_retry_at(ngx_http_ctseg_run_t *run);
 
 /* drop what is not under way; true when nothing is under way any more */
 

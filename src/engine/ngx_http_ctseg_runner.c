@@ -248,6 +248,7 @@ ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
     save = run->save;
     save->what = what;
     save->run = run->run;
+    save->run.retry_at_ms = ngx_http_ctseg_run_retry_at(run);
 
     if (ngx_http_ctseg_task_post(&save->task) != NGX_OK) {
         run->unsaved = 1;               /* the beat tries again */

@@ -328,6 +328,7 @@ ngx_http_ctseg_look_final(ngx_http_ctseg_look_t *look)
 
             run->status = CTSEG_RUN_STOPPED;
             run->finished_ms = ctseg_now_ms();
+            run->retry_at_ms = 0;
             run->owner[0] = '\0';
 
             rc = ctseg_run_put(store, run, &err);

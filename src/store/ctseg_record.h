@@ -29,6 +29,8 @@ typedef enum {
 } ctseg_record_type_t;
 
 
+/* writer; begin drops what was in the buffer: it holds one record */
+
 void ctseg_record_begin(ctseg_buf_t *out, ctseg_record_type_t type);
 void ctseg_record_uint(ctseg_buf_t *out, uint8_t tag, uint64_t v);
 void ctseg_record_int(ctseg_buf_t *out, uint8_t tag, int64_t v);

@@ -20,9 +20,11 @@
 #include "src/edge/ngx_http_ctseg_api.h"
 #include "src/edge/ngx_http_ctseg_collect.h"
 #include "src/edge/ngx_http_ctseg_variables.h"
+#include "src/engine/ngx_http_ctseg_rate.h"
 #include "src/engine/ngx_http_ctseg_scheduler.h"
 
 
+static ngx_int_t ngx_http_ctseg_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_ctseg_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_ctseg_init_process(ngx_cycle_t *cycle);
 static void ngx_http_ctseg_exit_process(ngx_cycle_t *cycle);
@@ -78,7 +80,7 @@ static ngx_command_t  ngx_http_ctseg_commands[] = {
 
 static ngx_http_module_t  ngx_http_ctseg_module_ctx = {
     ngx_http_ctseg_add_variables,          /* preconfiguration */
-    ngx_http_ctseg_check_conf,             /* postconfiguration */
+    ngx_http_ctseg_postconfiguration,      /* postconfiguration */
 
     ngx_http_ctseg_create_main_conf,       /* create main configuration */
     ngx_http_ctseg_init_main_conf,         /* init main configuration */
@@ -117,6 +119,17 @@ ngx_http_ctseg_main_conf(ngx_cycle_t *cycle)
     mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_ctseg_module);
 
     return mcf != NULL && mcf->path != NULL ? mcf : NULL;
+}
+
+
+static ngx_int_t
+ngx_http_ctseg_postconfiguration(ngx_conf_t *cf)
+{
+    if (ngx_http_ctseg_check_conf(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_ctseg_rate_zone(cf);
 }
 
 

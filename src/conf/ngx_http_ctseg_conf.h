@@ -42,6 +42,7 @@ typedef struct {
     ngx_flag_t                custom_events;
 
     ngx_http_ctseg_region_t   regions[CTSEG_REGION_N];
+    ngx_shm_zone_t           *rates;    /* the engine's */
 
     ngx_str_t                 needed_by;        /* directive that needs a
                                                    store; empty: none does */
@@ -78,7 +79,7 @@ void ngx_http_ctseg_needs_store(ngx_conf_t *cf, ngx_str_t *directive);
 /*
  * What can be checked only when all is read: a store where one is needed,
  * and that each ctseg_segment names an internal location with a handler.
- * Runs as postconfiguration.
+ * Part of postconfiguration.
  */
 
 ngx_int_t ngx_http_ctseg_check_conf(ngx_conf_t *cf);

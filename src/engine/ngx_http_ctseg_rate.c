@@ -1,60 +1,134 @@
 /*
- * A small table of buckets.  Each worker has its own: runs of one write key
- * on several workers do not know of each other.
+ * A small table of buckets in shared memory.  Segment counts by workspace,
+ * not by worker of ours, so runs of one write key on several workers draw
+ * from one bucket.
  */
 
+#include "../segment/ctseg_rate.h"
 #include "ngx_http_ctseg_rate.h"
 
 
-#define NGX_HTTP_CTSEG_RATES  128
+#define NGX_HTTP_CTSEG_RATES  256
 
 
 typedef struct {
-    char           fingerprint[17];
+    char           fingerprint[17];     /* empty: free */
     ctseg_rate_t   rate;
 } ngx_http_ctseg_rate_slot_t;
 
 
-static ngx_http_ctseg_rate_slot_t
-    ngx_http_ctseg_rates[NGX_HTTP_CTSEG_RATES];
+typedef struct {
+    ngx_http_ctseg_rate_slot_t  slots[NGX_HTTP_CTSEG_RATES];
+} ngx_http_ctseg_rates_t;
 
 
-void
-ngx_http_ctseg_rate_init(void)
+static ngx_int_t ngx_http_ctseg_rate_zone_init(ngx_shm_zone_t *zone,
+    void *old);
+static ctseg_rate_t *ngx_http_ctseg_rate_find(ngx_http_ctseg_rates_t *rates,
+    const char *fingerprint);
+
+
+ngx_int_t
+ngx_http_ctseg_rate_zone(ngx_conf_t *cf)
 {
-    ngx_memzero(ngx_http_ctseg_rates, sizeof(ngx_http_ctseg_rates));
+    ngx_http_ctseg_main_conf_t  *mcf;
+
+    static ngx_str_t  name = ngx_string("ctseg_rates");
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ctseg_module);
+
+    if (mcf->path == NULL) {
+        return NGX_OK;
+    }
+
+    mcf->rates = ngx_shared_memory_add(cf, &name,
+                                       sizeof(ngx_http_ctseg_rates_t)
+                                       + 8 * ngx_pagesize,
+                                       &ngx_http_ctseg_module);
+    if (mcf->rates == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf->rates->init = ngx_http_ctseg_rate_zone_init;
+
+    return NGX_OK;
 }
 
 
-/*
- * The slot of a write key, or else the one that was idle longest.  There are
- * twice as many slots as there can be runs, so one in use is not given away.
- */
-
-ctseg_rate_t *
-ngx_http_ctseg_rate(const char *fingerprint)
+static ngx_int_t
+ngx_http_ctseg_rate_zone_init(ngx_shm_zone_t *zone, void *old)
 {
-    ngx_uint_t                   i, oldest;
-    ngx_http_ctseg_rate_slot_t  *slot;
+    ngx_slab_pool_t  *pool;
 
-    oldest = 0;
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (old != NULL || zone->shm.exists) {
+        zone->data = old != NULL ? old : pool->data;
+        return NGX_OK;
+    }
+
+    pool->data = ngx_slab_calloc(pool, sizeof(ngx_http_ctseg_rates_t));
+    if (pool->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    zone->data = pool->data;
+
+    return NGX_OK;
+}
+
+
+ngx_msec_t
+ngx_http_ctseg_rate_take(ngx_http_ctseg_worker_t *worker,
+    const char *fingerprint, ngx_http_ctseg_region_t *region, ngx_uint_t n)
+{
+    int64_t           wait;
+    ctseg_rate_t     *rate;
+    ngx_shm_zone_t   *zone;
+    ngx_slab_pool_t  *pool;
+
+    zone = worker->conf->rates;
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    rate = ngx_http_ctseg_rate_find(zone->data, fingerprint);
+
+    wait = ctseg_rate_take(rate, (unsigned) region->requests,
+                           (unsigned) region->events, (unsigned) n,
+                           ctseg_mono_ms());
+
+    ngx_shmtx_unlock(&pool->mutex);
+
+    return (ngx_msec_t) wait;
+}
+
+
+/* the key's own slot, or the one that was idle longest, made new */
+
+static ctseg_rate_t *
+ngx_http_ctseg_rate_find(ngx_http_ctseg_rates_t *rates,
+    const char *fingerprint)
+{
+    ngx_uint_t                   i;
+    ngx_http_ctseg_rate_slot_t  *slot, *idle;
+
+    idle = &rates->slots[0];
 
     for (i = 0; i < NGX_HTTP_CTSEG_RATES; i++) {
-        slot = &ngx_http_ctseg_rates[i];
+        slot = &rates->slots[i];
 
         if (ngx_strcmp(slot->fingerprint, fingerprint) == 0) {
             return &slot->rate;
         }
 
-        if (slot->rate.at_ms < ngx_http_ctseg_rates[oldest].rate.at_ms) {
-            oldest = i;
+        if (slot->rate.at_ms < idle->rate.at_ms) {
+            idle = slot;
         }
     }
 
-    slot = &ngx_http_ctseg_rates[oldest];
+    ngx_memzero(idle, sizeof(ngx_http_ctseg_rate_slot_t));
+    ngx_memcpy(idle->fingerprint, fingerprint, sizeof(idle->fingerprint));
 
-    ngx_memzero(slot, sizeof(ngx_http_ctseg_rate_slot_t));
-    ngx_memcpy(slot->fingerprint, fingerprint, sizeof(slot->fingerprint));
-
-    return &slot->rate;
+    return &idle->rate;
 }

@@ -1,25 +1,26 @@
 /*
- * The token buckets of the write keys in use on this worker.  Loop only.
+ * The token buckets of the write keys in use, shared by all workers, and by
+ * the old and the new ones during a reload.  Loop only.
  */
 
 #ifndef NGX_HTTP_CTSEG_RATE_H
 #define NGX_HTTP_CTSEG_RATE_H
 
 
-#include "../segment/ctseg_rate.h"
 #include "../bridge/ngx_http_ctseg_task.h"
 
 
-/* process hook */
+/* postconfiguration: the shared memory, where there is a store */
 
-void ngx_http_ctseg_rate_init(void);
+ngx_int_t ngx_http_ctseg_rate_zone(ngx_conf_t *cf);
 
 /*
- * The bucket of a write key by its fingerprint, shared by all runs of this
- * worker that use the key; never NULL, valid until the process exits.
+ * Ask to send a batch of n events with a write key, named by its fingerprint,
+ * to a region with these rates.  0: do; else how many milliseconds to wait.
  */
 
-ctseg_rate_t *ngx_http_ctseg_rate(const char *fingerprint);
+ngx_msec_t ngx_http_ctseg_rate_take(ngx_http_ctseg_worker_t *worker,
+    const char *fingerprint, ngx_http_ctseg_region_t *region, ngx_uint_t n);
 
 
 #endif /* NGX_HTTP_CTSEG_RATE_H */

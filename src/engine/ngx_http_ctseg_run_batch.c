@@ -122,7 +122,7 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
 void
 ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
 {
-    int64_t                  wait;
+    ngx_msec_t               wait;
     ngx_uint_t               sending;
     ngx_queue_t             *q;
     ngx_http_ctseg_batch_t  *batch;
@@ -151,12 +151,13 @@ ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
             continue;
         }
 
-        wait = ctseg_rate_take(run->rate, run->region->requests,
-                               run->region->events, batch->load.batch.events,
-                               ctseg_mono_ms());
+        wait = ngx_http_ctseg_rate_take(run->worker,
+                                        run->run.pinned.fingerprint,
+                                        run->region,
+                                        batch->load.batch.events);
         if (wait != 0) {
             if (!run->pace.timer_set) {
-                ngx_add_timer(&run->pace, (ngx_msec_t) wait);
+                ngx_add_timer(&run->pace, wait);
             }
 
             return;

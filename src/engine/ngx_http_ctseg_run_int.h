@@ -55,7 +55,6 @@ struct ngx_http_ctseg_run_s {
     ngx_event_t                 beat;       /* look for a stop, renew */
     ngx_event_t                 pace;       /* the rate allows more then */
     ngx_msec_t                  saved_at;   /* of the last put */
-    ctseg_rate_t               *rate;
 
     unsigned                    loading:1;
     unsigned                    saving:1;

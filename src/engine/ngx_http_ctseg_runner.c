@@ -34,7 +34,6 @@ ngx_http_ctseg_runner_init(ngx_http_ctseg_worker_t *worker)
 {
     ngx_queue_init(&ngx_http_ctseg_runs);
     ngx_http_ctseg_nruns = 0;
-    ngx_http_ctseg_rate_init();
 }
 
 
@@ -79,7 +78,6 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
     run->export_id.len = ngx_strlen(run->run.export_id);
     run->loaded = record->cursor;
     run->saved_at = ngx_current_msec;
-    run->rate = ngx_http_ctseg_rate(run->run.pinned.fingerprint);
 
     ngx_queue_init(&run->batches);
 

@@ -19,6 +19,7 @@
 #include "src/store/ctseg_store.h"
 #include "src/edge/ngx_http_ctseg_api.h"
 #include "src/edge/ngx_http_ctseg_collect.h"
+#include "src/edge/ngx_http_ctseg_error.h"
 #include "src/edge/ngx_http_ctseg_variables.h"
 #include "src/engine/ngx_http_ctseg_rate.h"
 #include "src/engine/ngx_http_ctseg_scheduler.h"
@@ -129,7 +130,11 @@ ngx_http_ctseg_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    return ngx_http_ctseg_rate_zone(cf);
+    if (ngx_http_ctseg_rate_zone(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_ctseg_error_init(cf);
 }
 
 

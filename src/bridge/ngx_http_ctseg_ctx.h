@@ -1,5 +1,5 @@
 /*
- * What a request carries for the module's variables.  A client's request has
+ * What a request carries for the module's handlers, filters and variables.  A client's request has
  * "collected", the synthetic request of a batch has the rest.  Loop only.
  */
 
@@ -14,6 +14,11 @@ typedef struct {
     ngx_uint_t   collected;         /* events taken from this request */
     unsigned     is_collect:1;
 
+    void        *call;              /* of the API, while its body is read */
+
+    ngx_buf_t   *error;             /* goes out instead of nginx's page */
+    unsigned     is_error:1;
+
     unsigned     is_batch:1;
     ngx_str_t    export_id;
     uint64_t     run;
@@ -21,6 +26,30 @@ typedef struct {
     ngx_uint_t   attempt;           /* 1 for the first */
     ngx_str_t    authorization;     /* secret: Basic and the write key */
 } ngx_http_ctseg_ctx_t;
+
+
+/* of this request, made when there is none; NULL: no memory */
+
+static ngx_inline ngx_http_ctseg_ctx_t *
+ngx_http_ctseg_ctx(ngx_http_request_t *r)
+{
+    ngx_http_ctseg_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_ctseg_module);
+
+    if (ctx != NULL) {
+        return ctx;
+    }
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_ctseg_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ngx_http_set_ctx(r, ctx, ngx_http_ctseg_module);
+
+    return ctx;
+}
 
 
 #endif /* NGX_HTTP_CTSEG_CTX_H */

@@ -133,7 +133,13 @@ ctseg_upload_parse(ctseg_upload_t *u, ctseg_str_t body, int64_t now_ms,
     }
 
     if (!ctx.seen_d) {
-        return ctseg_err(err, CTSEG_INVALID, "member \"d\" is missing");
+        rc = ctseg_err(err, CTSEG_INVALID, "member \"d\" is missing");
+
+        if (err != NULL) {
+            err->offset = body.len;
+        }
+
+        return rc;
     }
 
     if (u->unprocessed.failed) {

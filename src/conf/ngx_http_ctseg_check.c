@@ -77,7 +77,7 @@ ngx_http_ctseg_check_conf(ngx_conf_t *cf)
         if (clcf->handler == NULL) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "location \"%V\", named by \"ctseg_segment\", has "
-                          "no \"proxy_pass\" in %s:%ui",
+                          "no handler such as \"proxy_pass\" in %s:%ui",
                           &clcf->name, region->file, region->line);
             return NGX_ERROR;
         }

@@ -386,6 +386,8 @@ ngx_http_ctseg_segment(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     region->file = cf->conf_file->file.name.data;
     region->line = cf->conf_file->line;
 
+    ngx_http_ctseg_needs_store(cf, &cmd->name);
+
     return NGX_CONF_OK;
 }
 

@@ -3,6 +3,7 @@
  * what comes in.  What a call means is in the file of its resource.
  */
 
+#include "../bridge/ngx_http_ctseg_ctx.h"
 #include "ngx_http_ctseg_api.h"
 
 
@@ -91,6 +92,10 @@ ngx_http_ctseg_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    if (lcf->collect != NGX_CONF_UNSET) {
+        return "cannot share a location with \"ctseg_collect\"";
+    }
+
     value = cf->args->elts;
 
     if (cf->args->nelts == 2) {
@@ -135,6 +140,7 @@ ngx_http_ctseg_api_handler(ngx_http_request_t *r)
     ngx_int_t                   rc;
     ngx_str_t                   path, id, number;
     ngx_pool_cleanup_t         *cln;
+    ngx_http_ctseg_ctx_t       *ctx;
     ngx_http_ctseg_call_t      *call;
     ngx_http_ctseg_route_t     *route;
     ngx_http_core_loc_conf_t   *clcf;
@@ -208,19 +214,19 @@ ngx_http_ctseg_api_handler(ngx_http_request_t *r)
     cln->handler = ngx_http_ctseg_call_cleanup;
     cln->data = call;
 
-    ngx_http_set_ctx(r, cln, ngx_http_ctseg_module);
+    ctx = ngx_http_ctseg_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->call = cln;
 
     r->request_body_in_single_buf = 1;
 
     rc = ngx_http_read_client_request_body(r,
                                            ngx_http_ctseg_api_body_handler);
 
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        ngx_http_set_ctx(r, NULL, ngx_http_ctseg_module);
-        return rc;
-    }
-
-    return NGX_DONE;
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
 
@@ -407,11 +413,12 @@ ngx_http_ctseg_api_body_handler(ngx_http_request_t *r)
 {
     ngx_int_t               rc;
     ngx_pool_cleanup_t     *cln;
+    ngx_http_ctseg_ctx_t   *ctx;
     ngx_http_ctseg_call_t  *call;
 
-    cln = ngx_http_get_module_ctx(r, ngx_http_ctseg_module);
-    ngx_http_set_ctx(r, NULL, ngx_http_ctseg_module);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_ctseg_module);
 
+    cln = ctx->call;
     call = cln->data;
     cln->data = NULL;
 

@@ -93,6 +93,10 @@ ngx_http_ctseg_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    if (lcf->api != NGX_CONF_UNSET) {
+        return "cannot share a location with \"ctseg_api\"";
+    }
+
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
@@ -199,13 +203,12 @@ ngx_http_ctseg_collect_handler(ngx_http_request_t *r)
                                    "error log");
     }
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_ctseg_ctx_t));
+    ctx = ngx_http_ctseg_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ctx->is_collect = 1;
-    ngx_http_set_ctx(r, ctx, ngx_http_ctseg_module);
 
     r->request_body_in_single_buf = 1;
 

@@ -24,6 +24,13 @@ ngx_http_ctseg_reply(ngx_http_request_t *r, ngx_uint_t status,
     r->disable_not_modified = 1;
 
     r->headers_out.status = status;
+
+    if (status == 422) {
+
+        /* newer than nginx's table of reasons */
+
+        ngx_str_set(&r->headers_out.status_line, "422 Unprocessable Content");
+    }
     r->headers_out.content_length_n = body.len;
 
     if (body.len != 0) {

@@ -68,21 +68,12 @@ static ngx_int_t
 ngx_http_ctseg_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
-    u_char                     *p;
-    uint64_t                    n;
-    ngx_str_t                  *s;
-    ngx_http_ctseg_ctx_t       *ctx;
-    ngx_http_ctseg_loc_conf_t  *lcf;
+    u_char                 *p;
+    uint64_t                n;
+    ngx_str_t              *s;
+    ngx_http_ctseg_ctx_t   *ctx;
 
     v->not_found = 1;
-
-    /* the API keeps something else in the request, and has no variables */
-
-    lcf = ngx_http_get_module_loc_conf(r->main, ngx_http_ctseg_module);
-
-    if (lcf->api) {
-        return NGX_OK;
-    }
 
     ctx = ngx_http_get_module_ctx(r->main, ngx_http_ctseg_module);
 

@@ -150,7 +150,6 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
     ctseg_rc_t                  rc;
     ctseg_pos_t                 after, next;
     ctseg_store_t              *store;
-    ctseg_bounds_t              bounds;
     ctseg_partner_t             p;
     ngx_http_ctseg_load_t      *load;
     ngx_http_ctseg_load_ctx_t   ctx;
@@ -163,13 +162,6 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
         return;
     }
 
-    load->rc = ctseg_store_bounds(store, 0, ctseg_mono_ms()
-                                            + NGX_HTTP_CTSEG_LOAD_MS,
-                                  &bounds);
-    if (load->rc != CTSEG_OK) {
-        return;
-    }
-
     ctseg_batch_begin(&load->batch, &load->pinned,
                       ctseg_store_installation(store), p.write_key,
                       load->after);
@@ -178,7 +170,7 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
     ctx.load = load;
 
     ngx_memzero(&after, sizeof(after));
-    after.incarnation = bounds.incarnation;
+    after.incarnation = load->incarnation;
     after.sequence = load->after;
 
     rc = ctseg_store_scan(store, 0, &after, ngx_http_ctseg_load_block, &ctx,
@@ -188,12 +180,25 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
         return;
     }
 
-    if (rc != CTSEG_OK && rc != CTSEG_AGAIN
-        && load->batch.upto == load->batch.after)
-    {
+    if (rc == CTSEG_OK || rc == CTSEG_AGAIN) {
+
+        /* position 0 is before the first event of any log */
+
+        if (next.incarnation != load->incarnation) {
+            rc = CTSEG_TRIMMED;
+            load->batch.upto = load->after;
+
+        } else if (load->batch.upto == load->after) {
+            rc = CTSEG_CORRUPT;         /* the log ends inside the cut */
+        }
+    }
+
+    if (load->batch.upto == load->after) {
         load->rc = ctseg_err(&load->err, rc, "reading the log after %llu "
                              "failed: %s", (unsigned long long) load->after,
-                             ctseg_rc_name(rc));
+                             rc == CTSEG_TRIMMED
+                             ? "these events are not there any more"
+                             : ctseg_rc_name(rc));
         return;
     }
 

@@ -25,6 +25,7 @@ typedef struct {
 
     char                    partner_id[CTSEG_ID_TEXT_MAX];
     ctseg_pinned_t          pinned;
+    uint32_t                incarnation;
     uint64_t                after;
     uint64_t                hi;
 

@@ -41,6 +41,7 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
     }
 
     batch->run = run;
+    batch->load.incarnation = run->run.incarnation;
     batch->load.after = run->loaded;
     batch->load.hi = run->run.hi;
     batch->load.pinned = run->run.pinned;

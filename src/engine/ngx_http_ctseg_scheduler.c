@@ -442,6 +442,7 @@ ngx_http_ctseg_look_cut(ngx_http_ctseg_look_t *look, ctseg_err_t *err)
 
     /* event time selects, so every event kept is looked at */
 
+    run->incarnation = bounds.incarnation;
     run->lo = bounds.first != 0 ? bounds.first - 1 : bounds.last;
     run->hi = bounds.last;
     run->cursor = run->lo;

@@ -62,6 +62,7 @@ typedef struct {
     ctseg_region_t      region;
     ctseg_pinned_t      pinned;
 
+    uint32_t            incarnation;    /* of the log that is cut */
     uint64_t            lo;             /* after this sequence */
     uint64_t            hi;             /* up to this one, inclusive */
     uint64_t            cursor;         /* (lo, cursor] have verdicts */

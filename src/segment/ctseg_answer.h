@@ -40,7 +40,7 @@ int64_t ctseg_backoff_ms(ctseg_answer_t answer, unsigned attempt,
 
 unsigned ctseg_retry_after(ctseg_str_t value);
 
-/* a short text for people: "connection failed", "429 Too Many Requests" */
+/* a short text for people: how, when there is no status, else the status */
 
 void ctseg_answer_text(char *out, size_t size, int status, const char *how);
 

@@ -33,6 +33,8 @@ ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
     ctseg_buf_cstr(&b->body, "{\"writeKey\":");
     ctseg_json_cstring(&b->body, write_key);
     ctseg_buf_cstr(&b->body, ",\"batch\":[");
+
+    b->head = b->body.len;
 }
 
 
@@ -74,7 +76,9 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
         return false;
     }
 
-    if (b->body.len > CTSEG_BATCH_BYTES - CTSEG_BATCH_ENVELOPE) {
+    /* without the head: the length of a write key moves no boundary */
+
+    if (b->body.len - b->head > CTSEG_BATCH_BYTES - CTSEG_BATCH_ENVELOPE) {
         b->body.len = mark;
         return false;
     }

@@ -22,6 +22,7 @@
 
 typedef struct {
     ctseg_buf_t      body;
+    size_t           head;              /* bytes before the messages */
     unsigned         events;            /* messages in the body */
     uint64_t         after;             /* covers (after, upto] of the log */
     uint64_t         upto;

@@ -50,6 +50,8 @@ enum {
     CTSEG_RUN_OWNER,
     CTSEG_RUN_FENCE,
 
+    CTSEG_RUN_INCARNATION = 70,
+
     CTSEG_RUN_REJECTS = 100             /* + ctseg_reject_t */
 };
 
@@ -103,6 +105,7 @@ ctseg_run_encode(ctseg_buf_t *out, const ctseg_run_t *run)
     ctseg_record_int(out, CTSEG_RUN_RETRY_AT, run->retry_at_ms);
     ctseg_record_cstr(out, CTSEG_RUN_OWNER, run->owner);
     ctseg_record_uint(out, CTSEG_RUN_FENCE, run->fence);
+    ctseg_record_uint(out, CTSEG_RUN_INCARNATION, run->incarnation);
 
     for (i = 0; i < CTSEG_REJECT_N; i++) {
         ctseg_record_uint(out, (uint8_t) (CTSEG_RUN_REJECTS + i),
@@ -198,6 +201,8 @@ ctseg_run_decode(ctseg_record_t *r, const char *key, uint64_t rev,
     ctseg_record_get_cstr(r, CTSEG_RUN_OWNER, run->owner,
                           sizeof(run->owner));
     run->fence = ctseg_record_get_uint(r, CTSEG_RUN_FENCE);
+    run->incarnation = (uint32_t) ctseg_record_get_uint(r,
+                                                     CTSEG_RUN_INCARNATION);
     run->rev = rev;
 
     ctseg_run_key(own, run->export_id, run->number);

@@ -194,7 +194,10 @@ ctseg_rc_t ctseg_store_wait(ctseg_store_t *s, uint64_t since,
 
 ctseg_rc_t ctseg_store_usage(ctseg_store_t *s, ctseg_usage_t *usage);
 
-/* CTSEG_INSTALL_LEN hex digits + NUL, made at creation, kept for ever */
+/*
+ * CTSEG_INSTALL_LEN hex digits + NUL, made at creation and kept as long as
+ * the log is: one that is made anew counts from 1 again and gets another id
+ */
 
 const char *ctseg_store_installation(const ctseg_store_t *s);
 

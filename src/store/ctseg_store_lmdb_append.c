@@ -114,6 +114,7 @@ ctseg_lmdb_log_init(ctseg_lmdb_txn_t *t, uint64_t *schema)
     }
 
     *schema = m.schema;
+    t->db->incarnation = m.incarnation;
 }
 
 

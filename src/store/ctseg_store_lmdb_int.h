@@ -48,6 +48,7 @@ struct ctseg_lmdb_s {
     MDB_dbi            state_meta;
 
     unsigned           high_water;
+    uint32_t           incarnation;     /* of the log */
     char               installation[CTSEG_INSTALL_LEN + 1];
 
     /* a write failed in a way that leaves the disk in doubt */
@@ -94,6 +95,7 @@ typedef struct {
 typedef struct {
     uint64_t  schema;
     uint64_t  revision;
+    uint64_t  log;                      /* incarnation that the id is for */
     char      installation[CTSEG_INSTALL_LEN + 1];
 } ctseg_lmdb_state_meta_t;
 

@@ -21,7 +21,8 @@
 enum {
     CTSEG_LMDB_STATE_SCHEMA = 1,
     CTSEG_LMDB_STATE_REVISION,
-    CTSEG_LMDB_STATE_INSTALLATION
+    CTSEG_LMDB_STATE_INSTALLATION,
+    CTSEG_LMDB_STATE_LOG                /* incarnation it belongs to */
 };
 
 
@@ -42,6 +43,7 @@ ctseg_lmdb_state_meta(ctseg_lmdb_txn_t *t, ctseg_lmdb_state_meta_t *m)
     m->revision = ctseg_record_get_uint(&r, CTSEG_LMDB_STATE_REVISION);
     ctseg_record_get_cstr(&r, CTSEG_LMDB_STATE_INSTALLATION,
                           m->installation, sizeof(m->installation));
+    m->log = ctseg_record_get_uint(&r, CTSEG_LMDB_STATE_LOG);
 
     if (r.rc != CTSEG_OK) {
         t->rc = MDB_CORRUPTED;
@@ -74,11 +76,18 @@ ctseg_lmdb_state_save(ctseg_lmdb_txn_t *t, const ctseg_lmdb_state_meta_t *m)
     ctseg_record_uint(&out, CTSEG_LMDB_STATE_SCHEMA, m->schema);
     ctseg_record_uint(&out, CTSEG_LMDB_STATE_REVISION, m->revision);
     ctseg_record_cstr(&out, CTSEG_LMDB_STATE_INSTALLATION, m->installation);
+    ctseg_record_uint(&out, CTSEG_LMDB_STATE_LOG, m->log);
     ctseg_record_end(&out);
 
     ctseg_lmdb_meta_store(t, t->db->state_meta, &out);
 }
 
+
+/*
+ * The installation id goes into messageIds together with a sequence.  A log
+ * that was made anew counts from 1 again, so it gets another id: otherwise
+ * its events would carry the ids of others, and Segment would drop them.
+ */
 
 void
 ctseg_lmdb_state_init(ctseg_lmdb_txn_t *t, uint64_t *schema)
@@ -87,13 +96,21 @@ ctseg_lmdb_state_init(ctseg_lmdb_txn_t *t, uint64_t *schema)
     ctseg_lmdb_state_meta_t  m;
 
     if (!ctseg_lmdb_state_meta(t, &m)) {
+        m.schema = CTSEG_LMDB_SCHEMA;
+    }
+
+    if (t->rc != 0) {
+        return;
+    }
+
+    if (m.log != t->db->incarnation && m.schema == CTSEG_LMDB_SCHEMA) {
         ctseg_lmdb_random(t, id, sizeof(id));
 
         if (t->rc != 0) {
             return;
         }
 
-        m.schema = CTSEG_LMDB_SCHEMA;
+        m.log = t->db->incarnation;
         ctseg_hex(m.installation, id, sizeof(id));
         ctseg_lmdb_state_save(t, &m);
     }

@@ -432,6 +432,39 @@ test_wait(void **state)
 }
 
 
+/*
+ * The installation id and a sequence make a messageId, so a log that was
+ * lost and made anew, counting from 1 again, must not keep the id.
+ */
+
+static void
+test_installation(void **state)
+{
+    st_t  *st;
+    char   first[CTSEG_INSTALL_LEN + 1], path[300];
+
+    (void) state;
+    st = make();
+
+    (void) snprintf(first, sizeof(first), "%s",
+                    ctseg_store_installation(st->store));
+    assert_int_equal(strlen(first), CTSEG_INSTALL_LEN);
+
+    ctseg_store_close(st->store);
+    assert_int_equal(st_open(st), CTSEG_OK);
+    assert_string_equal(ctseg_store_installation(st->store), first);
+    ctseg_store_close(st->store);
+
+    (void) snprintf(path, sizeof(path), "%s/events/data.mdb", st->dir);
+    assert_int_equal(unlink(path), 0);
+
+    assert_int_equal(st_open(st), CTSEG_OK);
+    assert_string_not_equal(ctseg_store_installation(st->store), first);
+
+    st_free(st);
+}
+
+
 int
 main(void)
 {
@@ -440,7 +473,8 @@ main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_snapshot),
-        cmocka_unit_test(test_wait)
+        cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_installation)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

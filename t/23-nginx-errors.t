@@ -50,6 +50,26 @@ http {
             error_page 413 /too-large.txt;
         }
 
+        location = /account {
+            if ($http_x_clevertap_passcode != "open sesame") {
+                return 401;
+            }
+
+            ctseg_collect;
+        }
+
+        location = /marked {
+            if ($arg_slow) {
+                set $limit_rate 1k;
+            }
+
+            ctseg_collect;
+
+            limit_except POST {
+                deny all;
+            }
+        }
+
         location = /too-large.txt {
             return 413 "the operator's own\n";
         }
@@ -101,6 +121,20 @@ $r = post('/limited', '{"d":[]}');
 
 is($r->{status}, 429, '... and the next one not');
 is($r->{json}{status}, 'fail', '... in JSON');
+
+$r = post('/account', '{"d":[]}');
+
+is($r->{status}, 401, 'collect: return in an if');
+is_deeply($r->{json}, { status => 'fail', error => 'Unauthorized',
+	code => 401 }, '... in JSON');
+is(post('/account', '{"d":[]}', 'X-CleverTap-Passcode' => 'open sesame')
+	->{json}{status}, 'success', '... and past it');
+is(post('/marked?slow=1', '{"d":[]}')->{json}{status}, 'success',
+	'collect: inside of an if');
+is(http('GET', $t->url(0, '/marked'))->{status}, 403,
+	'collect: limit_except refuses');
+is(post('/marked', '{"d":[]}')->{json}{status}, 'success',
+	'... and lets through');
 
 $r = post('/own', $large);
 

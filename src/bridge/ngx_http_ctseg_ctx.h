@@ -1,6 +1,7 @@
 /*
- * What a request carries for the module's handlers, filters and variables.  A client's request has
- * "collected", the synthetic request of a batch has the rest.  Loop only.
+ * What a request carries for the module's handlers, filters and variables.
+ * "collected" and "call" are of a client's request; the synthetic request of
+ * a batch has the rest.  Loop only.
  */
 
 #ifndef NGX_HTTP_CTSEG_CTX_H

@@ -125,9 +125,20 @@ ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_core_loc_conf_t  *clcf;
 
-    /* handlers are not inherited, and these belong to a handler */
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    (void) prev;
+    /*
+     * Handlers are not inherited, and these belong to one; but the blocks of
+     * "if" and "limit_except" are the location itself under a condition.
+     */
+
+    if (clcf->noname && clcf->handler == NULL && prev->handler != NULL) {
+        conf->collect = prev->collect;
+        conf->api = prev->api;
+        conf->api_write = prev->api_write;
+        conf->handler = prev->handler;
+        clcf->handler = prev->handler;
+    }
 
     ngx_conf_init_value(conf->collect, 0);
     ngx_conf_init_value(conf->api, 0);
@@ -142,8 +153,6 @@ ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
      * temporary file, on the event loop.  A buffer is as large as the body
      * it is for, up to this size.
      */
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->client_body_buffer_size == 2 * ngx_pagesize) {
         clcf->client_body_buffer_size = NGX_HTTP_CTSEG_BODY_BUFFER;

@@ -55,6 +55,7 @@ typedef struct {
     ngx_flag_t                collect;
     ngx_flag_t                api;
     ngx_flag_t                api_write;
+    ngx_http_handler_pt       handler;  /* of the directive in force */
 } ngx_http_ctseg_loc_conf_t;
 
 

@@ -125,6 +125,7 @@ ngx_http_ctseg_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     lcf->api = 1;
     clcf->handler = ngx_http_ctseg_api_handler;
+    lcf->handler = ngx_http_ctseg_api_handler;
 
     ngx_http_ctseg_needs_store(cf, &cmd->name);
 

@@ -97,6 +97,16 @@ void ngx_http_ctseg_call_etag(ngx_http_ctseg_call_t *call,
 bool ngx_http_ctseg_call_page(ngx_http_ctseg_call_t *call, unsigned *page,
     unsigned *per_page);
 
+/* how a partner is, or with partner_id == NULL the worst of all of them */
+
+typedef struct {
+    ctseg_health_t   health;
+    char             reason[160];       /* health.reason points to it */
+} ngx_http_ctseg_health_t;
+
+void ngx_http_ctseg_health(ctseg_store_t *store, const char *partner_id,
+    ngx_http_ctseg_health_t *health);
+
 /* {items:[...], page, per_page, total, pages} around items written between */
 
 void ngx_http_ctseg_list_open(ctseg_json_writer_t *w);

@@ -6,15 +6,6 @@
 
 
 typedef struct {
-    ctseg_store_t   *store;
-    const char      *partner_id;
-    ctseg_run_t     *run;               /* scratch: a run is large */
-    ctseg_health_t   health;
-    char             reason[160];
-} ngx_http_ctseg_health_ctx_t;
-
-
-typedef struct {
     ctseg_partner_t  *items;            /* newest first is the last here */
     unsigned          n;
     unsigned          allocated;
@@ -22,60 +13,14 @@ typedef struct {
 } ngx_http_ctseg_partners_t;
 
 
-/* a run that waits for a retry colours its partner */
-
-static bool
-ngx_http_ctseg_health_active(void *data, const char *export_id)
-{
-    ctseg_str_t                   id;
-    ctseg_export_t                e;
-    ngx_http_ctseg_health_ctx_t  *ctx;
-
-    ctx = data;
-    id = ctseg_str(export_id);
-
-    if (ctseg_export_get(ctx->store, id, &e, NULL) != CTSEG_OK
-        || e.runs == 0
-        || strcmp(e.partner_id, ctx->partner_id) != 0
-        || ctseg_run_get(ctx->store, export_id, e.runs, ctx->run, NULL)
-           != CTSEG_OK)
-    {
-        return true;
-    }
-
-    if (ctx->run->status != CTSEG_RUN_RUNNING || ctx->run->retry_at_ms == 0) {
-        return true;
-    }
-
-    (void) snprintf(ctx->reason, sizeof(ctx->reason), "%s", ctx->run->error);
-
-    ctx->health.state = "retrying";
-    ctx->health.reason = ctx->reason;
-    ctx->health.since_ms = ctx->run->error_ms;
-    ctx->health.retry_at_ms = ctx->run->retry_at_ms;
-
-    return false;
-}
-
-
 static void
 ngx_http_ctseg_partner_item(ngx_http_ctseg_call_t *call,
     ctseg_json_writer_t *w, const ctseg_partner_t *p)
 {
-    ctseg_run_t                   run;
-    ngx_http_ctseg_health_ctx_t   ctx;
+    ngx_http_ctseg_health_t  health;
 
-    ngx_memzero(&ctx, sizeof(ctx));
-
-    ctx.store = call->task.worker->store;
-    ctx.partner_id = p->id;
-    ctx.run = &run;
-    ctx.health.state = "ok";
-
-    (void) ctseg_active_list(ctx.store, ngx_http_ctseg_health_active, &ctx,
-                             NULL, NULL);
-
-    ctseg_partner_render(w, p, &ctx.health);
+    ngx_http_ctseg_health(call->task.worker->store, p->id, &health);
+    ctseg_partner_render(w, p, &health.health);
 }
 
 

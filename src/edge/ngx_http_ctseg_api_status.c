@@ -1,8 +1,18 @@
 /*
- * The catalog and the state of the whole, in the API.  Thread functions.
+ * The catalog, the state of the whole, and the health of partners, in the
+ * API.  Thread functions.
  */
 
 #include "ngx_http_ctseg_api.h"
+
+
+typedef struct {
+    ctseg_store_t            *store;
+    const char               *partner_id;
+    ngx_http_ctseg_health_t  *health;
+    ctseg_export_t            export;
+    ctseg_run_t               run;
+} ngx_http_ctseg_health_ctx_t;
 
 
 void
@@ -14,6 +24,63 @@ ngx_http_ctseg_catalog_thread(ngx_http_ctseg_task_t *task)
 
     ctseg_catalog_render(&call->out);
     ctseg_buf_char(&call->out, '\n');
+}
+
+
+/* a run that waits for a retry colours its partner */
+
+static bool
+ngx_http_ctseg_health_active(void *data, const char *export_id)
+{
+    ctseg_run_t                  *run;
+    ctseg_export_t               *e;
+    ngx_http_ctseg_health_t      *out;
+    ngx_http_ctseg_health_ctx_t  *ctx;
+
+    ctx = data;
+    run = &ctx->run;
+    e = &ctx->export;
+    out = ctx->health;
+
+    if (ctseg_export_get(ctx->store, ctseg_str(export_id), e, NULL)
+        != CTSEG_OK
+        || e->runs == 0
+        || (ctx->partner_id != NULL
+            && strcmp(e->partner_id, ctx->partner_id) != 0)
+        || ctseg_run_get(ctx->store, export_id, e->runs, run, NULL)
+           != CTSEG_OK
+        || run->status != CTSEG_RUN_RUNNING
+        || run->retry_at_ms == 0)
+    {
+        return true;
+    }
+
+    (void) snprintf(out->reason, sizeof(out->reason), "%s", run->error);
+
+    out->health.state = "retrying";
+    out->health.reason = out->reason;
+    out->health.since_ms = run->error_ms;
+    out->health.retry_at_ms = run->retry_at_ms;
+
+    return false;
+}
+
+
+void
+ngx_http_ctseg_health(ctseg_store_t *store, const char *partner_id,
+    ngx_http_ctseg_health_t *health)
+{
+    ngx_http_ctseg_health_ctx_t  ctx;
+
+    ngx_memzero(health, sizeof(ngx_http_ctseg_health_t));
+    health->health.state = "ok";
+
+    ctx.store = store;
+    ctx.partner_id = partner_id;
+    ctx.health = health;
+
+    (void) ctseg_active_list(store, ngx_http_ctseg_health_active, &ctx, NULL,
+                             NULL);
 }
 
 
@@ -38,6 +105,7 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
     ctseg_usage_t             usage;
     ctseg_json_writer_t       w;
     ngx_http_ctseg_call_t    *call;
+    ngx_http_ctseg_health_t   health;
     ngx_http_ctseg_worker_t  *worker;
 
     call = (ngx_http_ctseg_call_t *) task;
@@ -58,6 +126,8 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
         return;
     }
 
+    ngx_http_ctseg_health(worker->store, NULL, &health);
+
     w.buf = &call->out;
     w.comma = false;
 
@@ -67,7 +137,7 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
                   ctseg_store_installation(worker->store));
     ctseg_jw_cstr(&w, "time_zone", worker->zone.name);
     ctseg_jw_time(&w, "now", ctseg_now_ms());
-    ctseg_jw_cstr(&w, "health", "ok");
+    ctseg_jw_cstr(&w, "health", health.health.state);
 
     ctseg_jw_open(&w, "sequence", '{');
     ctseg_jw_uint(&w, "first", usage.bounds.first);

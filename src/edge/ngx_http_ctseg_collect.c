@@ -123,6 +123,7 @@ ngx_http_ctseg_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_ctseg_collect_handler;
+    lcf->handler = ngx_http_ctseg_collect_handler;
 
     ngx_http_ctseg_needs_store(cf, &cmd->name);
 

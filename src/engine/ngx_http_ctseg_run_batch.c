@@ -11,9 +11,12 @@
 
 
 static void ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task);
+static void ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch);
 static ngx_int_t ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch);
 static void ngx_http_ctseg_run_failed(ngx_http_ctseg_batch_t *batch,
     ctseg_answer_t answer);
+static void ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch,
+    int64_t wait);
 static void ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d);
 static void ngx_http_ctseg_run_retry_handler(ngx_event_t *ev);
 
@@ -74,6 +77,40 @@ ngx_http_ctseg_run_note_error(ngx_http_ctseg_run_t *run, ngx_uint_t status,
 }
 
 
+/* a batch that cannot be read: all of them wait a little, nothing is passed */
+
+static void
+ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch)
+{
+    ngx_http_ctseg_run_t  *run;
+
+    run = batch->run;
+
+    ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+                  "ctseg: export %V, run %uL: %s (%s)", &run->export_id,
+                  run->run.number, batch->load.err.text,
+                  ctseg_rc_name(batch->load.rc));
+
+    ngx_http_ctseg_run_note_error(run, 0, batch->load.err.text);
+
+    if (batch->attempt != 0) {
+        ngx_http_ctseg_run_wait(batch, NGX_HTTP_CTSEG_RELOAD_MS);
+        ngx_http_ctseg_run_go(run);
+        return;
+    }
+
+    run->reload_at_ms = run->run.error_ms + NGX_HTTP_CTSEG_RELOAD_MS;
+
+    ngx_queue_remove(&batch->queue);
+    run->nbatches--;
+    ngx_http_ctseg_batch_free(batch);
+
+    run->unsaved = 1;
+    ngx_add_timer(&run->pace, NGX_HTTP_CTSEG_RELOAD_MS);
+    ngx_http_ctseg_run_settle(run);
+}
+
+
 static void
 ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
 {
@@ -83,31 +120,31 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
     batch = (ngx_http_ctseg_batch_t *) task;
     run = batch->run;
 
-    run->loading = 0;
+    if (batch->attempt == 0) {
+        run->loading = 0;
+    }
+
+    if (batch->load.rc == CTSEG_OK && batch->attempt != 0
+        && batch->load.batch.upto != batch->load.hi)
+    {
+        batch->load.rc = ctseg_err(&batch->load.err, CTSEG_CORRUPT,
+                                   "the batch after %llu is not what it was",
+                                   (unsigned long long) batch->load.after);
+    }
 
     if (batch->load.rc != CTSEG_OK) {
-        ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
-                      "ctseg: export %V, run %uL: %s (%s)", &run->export_id,
-                      run->run.number, batch->load.err.text,
-                      ctseg_rc_name(batch->load.rc));
-
-        ngx_http_ctseg_run_note_error(run, 0, batch->load.err.text);
-        run->reload_at_ms = run->run.error_ms + NGX_HTTP_CTSEG_RELOAD_MS;
-
-        /* the empty batch holds the place, and its retry loads again */
-
-        ngx_queue_remove(&batch->queue);
-        run->nbatches--;
-        ngx_http_ctseg_batch_free(batch);
-
-        run->unsaved = 1;
-        ngx_add_timer(&run->pace, NGX_HTTP_CTSEG_RELOAD_MS);
-        ngx_http_ctseg_run_settle(run);
+        ngx_http_ctseg_run_unloaded(batch);
         return;
     }
 
-    run->reload_at_ms = 0;
-    run->loaded = batch->load.batch.upto;
+    if (batch->attempt == 0) {
+        run->reload_at_ms = 0;
+        run->loaded = batch->load.batch.upto;
+
+        /* when it is read again, this is what it must be */
+
+        batch->load.hi = batch->load.batch.upto;
+    }
 
     batch->state = batch->load.batch.events != 0
                    ? NGX_HTTP_CTSEG_BATCH_READY
@@ -209,10 +246,26 @@ ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch)
         return NGX_OK;
     }
 
-    batch->state = NGX_HTTP_CTSEG_BATCH_WAITING;
-    ngx_add_timer(&batch->retry, CTSEG_BACKOFF_BASE_MS);
+    ngx_http_ctseg_run_wait(batch, CTSEG_BACKOFF_BASE_MS);
 
     return NGX_ERROR;
+}
+
+
+/*
+ * A batch that waits holds no text: an outage costs no memory, and when it
+ * is read again it goes out under the write key of that time.
+ */
+
+static void
+ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch, int64_t wait)
+{
+    ctseg_batch_free(&batch->load.batch);
+    ngx_memzero(&batch->load.batch, sizeof(ctseg_batch_t));
+
+    batch->state = NGX_HTTP_CTSEG_BATCH_WAITING;
+    batch->retry_at_ms = ctseg_now_ms() + wait;
+    ngx_add_timer(&batch->retry, (ngx_msec_t) wait);
 }
 
 
@@ -244,11 +297,9 @@ ngx_http_ctseg_run_failed(ngx_http_ctseg_batch_t *batch,
                   batch->attempt, wait);
 
     ngx_http_ctseg_run_note_error(run, d->status, text);
-    batch->retry_at_ms = run->run.error_ms + wait;
     run->run.counts.retries++;
 
-    batch->state = NGX_HTTP_CTSEG_BATCH_WAITING;
-    ngx_add_timer(&batch->retry, (ngx_msec_t) wait);
+    ngx_http_ctseg_run_wait(batch, wait);
 }
 
 
@@ -282,9 +333,12 @@ ngx_http_ctseg_run_retry_handler(ngx_event_t *ev)
 
     batch = ngx_queue_data(ev, ngx_http_ctseg_batch_t, retry);
 
-    batch->state = NGX_HTTP_CTSEG_BATCH_READY;
+    batch->state = NGX_HTTP_CTSEG_BATCH_LOADING;
+    batch->load.rc = CTSEG_OK;
 
-    ngx_http_ctseg_run_go(batch->run);
+    if (ngx_http_ctseg_task_post(&batch->load.task) != NGX_OK) {
+        ngx_http_ctseg_run_wait(batch, CTSEG_BACKOFF_BASE_MS);
+    }
 }
 
 

@@ -166,6 +166,8 @@ ctseg_rc_t ctseg_store_get(ctseg_store_t *s, ctseg_str_t key,
  * it must not exist.  value.data == NULL deletes.  CONFLICT: it has another
  * revision (or is there / is not).  *rev (may be NULL) is the new revision.
  * Durable when it answers OK.  INVALID: key or value outside the limits.
+ * FULL: a new record is refused earlier than a change or a deletion, which
+ * are how space is won.
  */
 
 ctseg_rc_t ctseg_store_put(ctseg_store_t *s, ctseg_str_t key,

@@ -213,38 +213,6 @@ ctseg_lmdb_producer_prune(ctseg_lmdb_txn_t *t, MDB_val *near, int64_t now_ms)
 }
 
 
-/* would this many bytes more lie above the mark? */
-
-static bool
-ctseg_lmdb_is_above(ctseg_lmdb_txn_t *t, uint64_t bytes)
-{
-    uint64_t     mark, used, size;
-    MDB_envinfo  info;
-
-    if (t->rc != 0 || t->db->high_water == 0) {
-        return false;
-    }
-
-    t->rc = mdb_env_info(t->env->env, &info);
-
-    if (t->rc != 0) {
-        return false;
-    }
-
-    mark = info.me_mapsize / 100 * t->db->high_water;
-
-    if (bytes > mark) {
-        return true;
-    }
-
-    /* what is free inside the file is counted only when the end is above */
-
-    ctseg_lmdb_used(t, mark - bytes, &used, &size);
-
-    return used > mark - bytes;
-}
-
-
 static void
 ctseg_lmdb_block_store(ctseg_lmdb_txn_t *t, const ctseg_block_t *b)
 {
@@ -343,7 +311,7 @@ ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
         return ctseg_lmdb_end(&t, CTSEG_OK);
     }
 
-    if (ctseg_lmdb_is_above(&t, bytes)) {
+    if (ctseg_lmdb_is_above(&t, bytes, db->high_water)) {
         return ctseg_lmdb_end(&t, CTSEG_FULL);
     }
 

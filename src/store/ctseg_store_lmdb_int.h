@@ -131,6 +131,12 @@ void ctseg_lmdb_remove_at(ctseg_lmdb_txn_t *t);
 void ctseg_lmdb_used(ctseg_lmdb_txn_t *t, uint64_t floor, uint64_t *used,
     uint64_t *size);
 
+/* would this many bytes more lie above that part of the map?  0 percent: no
+   limit; false also when t has failed */
+
+bool ctseg_lmdb_is_above(ctseg_lmdb_txn_t *t, uint64_t bytes,
+    unsigned percent);
+
 /* the one record of a meta dbi; out is freed by store */
 
 bool ctseg_lmdb_meta_open(ctseg_lmdb_txn_t *t, MDB_dbi dbi,

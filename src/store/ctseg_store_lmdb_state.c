@@ -18,6 +18,10 @@
 #define CTSEG_LMDB_REV      8           /* bytes of a revision */
 #define CTSEG_LMDB_STEP_MS  20          /* between two looks of a wait */
 
+/* new records stop here: what is above is for changing and deleting */
+
+#define CTSEG_LMDB_STATE_MARK  90
+
 enum {
     CTSEG_LMDB_STATE_SCHEMA = 1,
     CTSEG_LMDB_STATE_REVISION,
@@ -199,6 +203,12 @@ ctseg_lmdb_put(ctseg_store_t *s, ctseg_str_t key, ctseg_str_t value,
 
     if (t.rc == 0 && now != expect) {
         return ctseg_lmdb_end(&t, CTSEG_CONFLICT);
+    }
+
+    if (expect == 0
+        && ctseg_lmdb_is_above(&t, value.len, CTSEG_LMDB_STATE_MARK))
+    {
+        return ctseg_lmdb_end(&t, CTSEG_FULL);
     }
 
     m.revision++;

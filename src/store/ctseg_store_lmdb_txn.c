@@ -359,6 +359,36 @@ ctseg_lmdb_used(ctseg_lmdb_txn_t *t, uint64_t floor, uint64_t *used,
 
 
 bool
+ctseg_lmdb_is_above(ctseg_lmdb_txn_t *t, uint64_t bytes, unsigned percent)
+{
+    uint64_t     mark, used, size;
+    MDB_envinfo  info;
+
+    if (t->rc != 0 || percent == 0) {
+        return false;
+    }
+
+    t->rc = mdb_env_info(t->env->env, &info);
+
+    if (t->rc != 0) {
+        return false;
+    }
+
+    mark = info.me_mapsize / 100 * percent;
+
+    if (bytes > mark) {
+        return true;
+    }
+
+    /* what is free inside the file is counted only when the end is above */
+
+    ctseg_lmdb_used(t, mark - bytes, &used, &size);
+
+    return used > mark - bytes;
+}
+
+
+bool
 ctseg_lmdb_meta_open(ctseg_lmdb_txn_t *t, MDB_dbi dbi, ctseg_record_t *r)
 {
     MDB_val      k, v;

@@ -220,7 +220,7 @@ ctseg_upload_name(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
 
     ev = &ctx->rec.event;
 
-    if (t->type != CTSEG_JSON_STRING) {
+    if (t->type != CTSEG_JSON_STRING || ctseg_upload_is_blank(t->text)) {
         ctx->rec.bad_name = true;
         return;
     }
@@ -269,7 +269,7 @@ ctseg_upload_id(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
 
     /* Segment takes a blank id for none and drops the event behind a 200 */
 
-    if (ctseg_upload_is_blank(s)) {
+    if (t->type == CTSEG_JSON_STRING && ctseg_upload_is_blank(t->text)) {
         s.len = 0;
     }
 
@@ -634,7 +634,7 @@ ctseg_upload_verdict(ctseg_upload_record_t *rec, int64_t now_ms,
         return CTSEG_CODE_NO_IDENTITY;
     }
 
-    if (rec->bad_name || ctseg_upload_is_blank(ev->name)) {
+    if (rec->bad_name || ev->name.len == 0) {
         ctseg_buf_cstr(text, "Event name is missing: evtName must be a"
                        " string that is not empty");
         return CTSEG_CODE_NO_NAME;

@@ -17,6 +17,7 @@
 
 
 #define NGX_HTTP_CTSEG_TICK_MS    200
+#define NGX_HTTP_CTSEG_AGAIN_MS   5000  /* after an error */
 #define NGX_HTTP_CTSEG_CLAIMS     8     /* in one look */
 #define NGX_HTTP_CTSEG_NOTES      16
 
@@ -179,10 +180,20 @@ ngx_http_ctseg_scheduler_exit(ngx_http_ctseg_scheduler_t *s)
 /* ---- on a pool thread ---- */
 
 
+/* an error for the log; what it is about is tried again, not at each tick */
+
 static void
 ngx_http_ctseg_look_note(ngx_http_ctseg_look_t *look, const char *export_id,
     const char *what, ctseg_rc_t rc, const ctseg_err_t *err)
 {
+    int64_t  again;
+
+    again = ctseg_now_ms() + NGX_HTTP_CTSEG_AGAIN_MS;
+
+    if (again < look->due_ms) {
+        look->due_ms = again;
+    }
+
     if (look->nnotes == NGX_HTTP_CTSEG_NOTES) {
         return;
     }
@@ -295,7 +306,6 @@ ngx_http_ctseg_look_claim(ngx_http_ctseg_look_t *look)
     if (rc != CTSEG_CONFLICT) {
         ngx_http_ctseg_look_note(look, run->export_id,
                                  "taking over its run failed", rc, &err);
-        look->foreign = 1;
     }
 }
 
@@ -334,13 +344,14 @@ ngx_http_ctseg_look_final(ngx_http_ctseg_look_t *look)
             rc = ctseg_run_put(store, run, &err);
         }
 
-        if (rc != CTSEG_OK && rc != CTSEG_NOTFOUND) {
-            if (rc != CTSEG_CONFLICT) {
-                ngx_http_ctseg_look_note(look, e->id, "ending its run failed",
-                                         rc, &err);
-            }
-
+        if (rc == CTSEG_CONFLICT) {
             look->foreign = 1;
+            return;
+        }
+
+        if (rc != CTSEG_OK && rc != CTSEG_NOTFOUND) {
+            ngx_http_ctseg_look_note(look, e->id, "ending its run failed", rc,
+                                     &err);
             return;
         }
     }
@@ -379,10 +390,12 @@ ngx_http_ctseg_look_running(ngx_http_ctseg_look_t *look)
     if (look->run.status != CTSEG_RUN_RUNNING) {
         rc = ngx_http_ctseg_settle_thread(store, &look->run, &err);
 
-        if (rc != CTSEG_OK) {
+        if (rc == CTSEG_CONFLICT) {
+            look->foreign = 1;
+
+        } else if (rc != CTSEG_OK) {
             ngx_http_ctseg_look_note(look, e->id, "completing it failed", rc,
                                      &err);
-            look->foreign = 1;
         }
 
         return;
@@ -485,7 +498,6 @@ ngx_http_ctseg_look_pending(ngx_http_ctseg_look_t *look)
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_look_note(look, e->id, "starting its run failed", rc,
                                  &err);
-        look->foreign = 1;
         return;
     }
 
@@ -512,7 +524,6 @@ ngx_http_ctseg_look_pending(ngx_http_ctseg_look_t *look)
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_look_note(look, e->id, "starting its run failed", rc,
                                  &err);
-        look->foreign = 1;
         return;
     }
 
@@ -529,9 +540,10 @@ ngx_http_ctseg_look_pending(ngx_http_ctseg_look_t *look)
 
     /* stopped in between, or the store failed: the next look sorts it out */
 
-    look->foreign = 1;
+    if (rc == CTSEG_CONFLICT) {
+        look->foreign = 1;
 
-    if (rc != CTSEG_CONFLICT) {
+    } else {
         ngx_http_ctseg_look_note(look, e->id, "starting its run failed", rc,
                                  &err);
     }
@@ -606,7 +618,6 @@ ngx_http_ctseg_look_thread(ngx_http_ctseg_task_t *task)
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_look_note(look, "-", "listing the exports failed", rc,
                                  &err);
-        look->foreign = 1;
         return;
     }
 

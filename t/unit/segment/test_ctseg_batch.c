@@ -1,0 +1,330 @@
+/*
+ * Batches at their limits, to the event and to the byte: never above, and
+ * never less full than the next event demands.  The same log and settings
+ * give the same bytes, wherever the building began to be tried again; the
+ * write key, which an operator may correct in between, moves no boundary.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "segment_test.h"
+
+
+static char  test_pad[CTSEG_PROPS_LEN_MAX + 1];
+
+
+/* an event that is the same whenever its sequence is, of mixed sizes */
+
+static void
+test_nth(ctseg_event_t *ev, uint64_t sequence, size_t size)
+{
+    test_event(ev, sequence % 3 == 0 ? "App Launched" : "Push Impressions",
+               sequence % 50 == 49 ? NULL : "user", "");
+
+    if (size != 0) {
+        ev->props.data = test_pad;
+        ev->props.len = 10 + (sequence * 7919) % size;
+    }
+}
+
+
+static void
+test_build(ctseg_batch_t *b, const ctseg_pinned_t *pinned, const char *key,
+    uint64_t after, uint64_t hi, size_t size)
+{
+    ctseg_event_t  ev;
+
+    memset(b, 0, sizeof(ctseg_batch_t));
+
+    ctseg_batch_begin(b, pinned, TEST_INSTALLATION, key, after);
+
+    while (b->upto < hi) {
+        test_nth(&ev, b->upto + 1, size);
+
+        if (!ctseg_batch_offer(b, &ev)) {
+            break;
+        }
+    }
+
+    ctseg_batch_end(b);
+
+    assert_int_equal(b->rc, CTSEG_OK);
+    assert_int_equal(b->counts.scanned, b->upto - after);
+    assert_int_equal(b->counts.scanned, b->counts.sent + b->counts.filtered
+                                        + b->counts.rejected);
+    assert_int_equal(b->counts.sent, b->events);
+    assert_in_range(b->body.len, 1, CTSEG_BATCH_BYTES);
+    assert_in_range(b->events, 0, CTSEG_BATCH_EVENTS);
+}
+
+
+static void
+test_envelope(void **state)
+{
+    ctseg_batch_t   b;
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    memset(&b, 0, sizeof(b));
+
+    ctseg_batch_begin(&b, &pinned, TEST_INSTALLATION, "a\"b\\c", 41);
+
+    test_event(&ev, "App Launched", "I", "{}");
+    assert_true(ctseg_batch_offer(&b, &ev));
+    test_event(&ev, "Charged", "J", "{}");
+    assert_true(ctseg_batch_offer(&b, &ev));
+
+    ctseg_batch_end(&b);
+    ctseg_buf_char(&b.body, '\0');
+
+    assert_string_equal(b.body.data,
+        "{\"writeKey\":\"a\\\"b\\\\c\",\"batch\":["
+        "{\"type\":\"track\",\"messageId\":\"ctseg-0123456789abcdef-"
+        "fedcba9876543210-000000000000002a\",\"userId\":\"I\","
+        "\"event\":\"App Launched\",\"timestamp\":"
+        "\"2026-01-02T03:04:05.678Z\",\"properties\":{}},"
+        "{\"type\":\"track\",\"messageId\":\"ctseg-0123456789abcdef-"
+        "fedcba9876543210-000000000000002b\",\"userId\":\"J\","
+        "\"event\":\"Charged\",\"timestamp\":"
+        "\"2026-01-02T03:04:05.678Z\",\"properties\":{}}"
+        "],\"context\":{\"channel\":\"server\",\"library\":{\"name\":"
+        "\"ctseg\",\"version\":\"" CTSEG_VERSION "\"},\"integration\":"
+        "{\"name\":\"clevertap\",\"version\":\"1.0.0\"}}}");
+
+    assert_int_equal(b.after, 41);
+    assert_int_equal(b.upto, 43);
+
+    ctseg_batch_free(&b);
+}
+
+
+static void
+test_verdicts(void **state)
+{
+    ctseg_batch_t   b;
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    pinned.kinds = ctseg_catalog_set(CTSEG_SET_SYSTEM);
+    memset(&b, 0, sizeof(b));
+
+    ctseg_batch_begin(&b, &pinned, TEST_INSTALLATION, "k", 0);
+
+    test_event(&ev, "Charged", "I", "{}");
+    assert_true(ctseg_batch_offer(&b, &ev));
+
+    test_event(&ev, "App Launched", NULL, "{}");
+    assert_true(ctseg_batch_offer(&b, &ev));
+
+    /* one of both kinds is filtered, not rejected: nobody asked for it */
+
+    test_event(&ev, "Charged", NULL, "{}");
+    assert_true(ctseg_batch_offer(&b, &ev));
+
+    ctseg_batch_skip(&b, 10);
+
+    test_event(&ev, "App Launched", "I", "{}");
+    assert_true(ctseg_batch_offer(&b, &ev));
+
+    ctseg_batch_skip(&b, 20);
+    ctseg_batch_end(&b);
+
+    assert_int_equal(b.upto, 20);
+    assert_int_equal(b.events, 1);
+    assert_int_equal(b.counts.scanned, 20);
+    assert_int_equal(b.counts.sent, 1);
+    assert_int_equal(b.counts.rejected, 1);
+    assert_int_equal(b.counts.rejects[CTSEG_REJECT_NO_ID], 1);
+    assert_int_equal(b.counts.filtered, 18);
+
+    /* nothing of those that were refused is in the body */
+
+    ctseg_buf_char(&b.body, '\0');
+    assert_null(strstr(b.body.data, "Charged"));
+    assert_null(strstr(b.body.data, "[,"));
+    assert_null(strstr(b.body.data, ",]"));
+    assert_non_null(strstr(b.body.data, "-000000000000000b\""));
+
+    ctseg_batch_free(&b);
+}
+
+
+static void
+test_events(void **state)
+{
+    ctseg_batch_t   b;
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    memset(&b, 0, sizeof(b));
+
+    ctseg_batch_begin(&b, &pinned, TEST_INSTALLATION, "k", 0);
+    test_event(&ev, "Push Impressions", "u", "");
+
+    while (ctseg_batch_offer(&b, &ev)) {
+        assert_in_range(b.events, 1, CTSEG_BATCH_EVENTS);
+    }
+
+    assert_int_equal(b.events, CTSEG_BATCH_EVENTS);
+    assert_int_equal(b.upto, CTSEG_BATCH_EVENTS);
+    assert_int_equal(b.rc, CTSEG_OK);
+
+    /* full it takes what is not sent, and no more of what is */
+
+    ev.time_ms = 0;
+    pinned.from_ms = 1;
+    assert_true(ctseg_batch_offer(&b, &ev));
+    ev.time_ms = TEST_TIME_MS;
+    assert_false(ctseg_batch_offer(&b, &ev));
+    assert_int_equal(b.upto, CTSEG_BATCH_EVENTS + 1);
+
+    ctseg_batch_end(&b);
+    assert_in_range(b.body.len, 1, CTSEG_BATCH_BYTES);
+
+    ctseg_batch_free(&b);
+}
+
+
+static void
+test_bytes(void **state)
+{
+    size_t          size;
+    uint64_t        after;
+    unsigned        n;
+    ctseg_batch_t   b;
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+
+    /* a batch that ended by its bytes could not have taken the next event */
+
+    for (size = 200; size < CTSEG_PROPS_LEN_MAX - 10; size += 3571) {
+
+        for (n = 0, after = 0; n < 20; n++, after = b.upto) {
+
+            test_build(&b, &pinned, "k", after, UINT64_MAX, size);
+            assert_true(b.upto > after);
+
+            if (b.events < CTSEG_BATCH_EVENTS) {
+                test_nth(&ev, b.upto + 1, size);
+                assert_in_range(b.body.len + ev.props.len + 250,
+                                CTSEG_BATCH_BYTES - CTSEG_BATCH_ENVELOPE,
+                                CTSEG_BATCH_BYTES * 2);
+            }
+
+            ctseg_batch_free(&b);
+        }
+    }
+}
+
+
+static void
+test_pure(void **state)
+{
+    int             i;
+    char            key[CTSEG_WRITE_KEY_MAX + 1];
+    uint64_t        after;
+    ctseg_batch_t   a, b;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+
+    /* the longest key, each character of it escaped */
+
+    memset(key, '"', CTSEG_WRITE_KEY_MAX);
+    key[CTSEG_WRITE_KEY_MAX] = '\0';
+
+    for (i = 0, after = 0; i < 200; i++, after = a.upto) {
+
+        test_build(&a, &pinned, "k", after, UINT64_MAX, 300);
+        ctseg_batch_free(&a);
+        test_build(&a, &pinned, "k", after, UINT64_MAX, 300);
+        test_build(&b, &pinned, "k", after, UINT64_MAX, 300);
+
+        assert_int_equal(a.body.len, b.body.len);
+        assert_memory_equal(a.body.data, b.body.data, a.body.len);
+        assert_int_equal(a.upto, b.upto);
+        ctseg_batch_free(&b);
+
+        test_build(&b, &pinned, key, after, UINT64_MAX, 300);
+        assert_int_equal(a.upto, b.upto);
+        ctseg_batch_free(&b);
+
+        ctseg_batch_free(&a);
+    }
+}
+
+
+/* the same events in two batches carry the same messages as in one */
+
+static void
+test_resumed(void **state)
+{
+    ctseg_batch_t   all, one, two;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+
+    test_build(&all, &pinned, "k", 1000, 1200, 300);
+    test_build(&one, &pinned, "k", 1000, 1100, 300);
+    test_build(&two, &pinned, "k", 1100, 1200, 300);
+
+    assert_int_equal(all.events, one.events + two.events);
+
+    /* {"writeKey":"k","batch":[ is 25 bytes; the first half ends equal */
+
+    assert_memory_equal(all.body.data, one.body.data, one.body.len - 140);
+    assert_memory_equal(all.body.data + all.body.len - two.body.len + 25,
+                        two.body.data + 25, two.body.len - 25);
+
+    ctseg_batch_free(&all);
+    ctseg_batch_free(&one);
+    ctseg_batch_free(&two);
+}
+
+
+static int
+test_setup(void **state)
+{
+    (void) state;
+    memset(test_pad, 'x', sizeof(test_pad));
+    return 0;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_envelope),
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_pure),
+        cmocka_unit_test(test_resumed)
+    };
+
+    return cmocka_run_group_tests(tests, test_setup, NULL);
+}

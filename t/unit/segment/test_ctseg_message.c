@@ -1,0 +1,308 @@
+/*
+ * One event as one message, to the byte.  Raw text must come out as it went
+ * in; who it is about follows the order of the settings; an event without
+ * anybody, or of 32,000 bytes, leaves no trace in the output.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "segment_test.h"
+
+
+#define HEAD(n)                                                              \
+    "{\"type\":\"track\",\"messageId\":\"ctseg-0123456789abcdef-"            \
+    "fedcba9876543210-" n "\","
+#define TAIL(name, props)                                                    \
+    "\"event\":\"" name "\",\"timestamp\":\"2026-01-02T03:04:05.678Z\","     \
+    "\"properties\":" props "}"
+
+
+static void
+test_encode(const ctseg_pinned_t *pinned, uint64_t sequence,
+    const ctseg_event_t *ev, const char *expect)
+{
+    ctseg_rc_t       rc;
+    ctseg_buf_t      out;
+    ctseg_reject_t   why;
+    ctseg_encoder_t  enc;
+
+    memset(&out, 0, sizeof(out));
+    ctseg_buf_cstr(&out, "before");
+
+    ctseg_encoder_init(&enc, pinned, TEST_INSTALLATION);
+
+    why = CTSEG_REJECT_N;
+    rc = ctseg_message_encode(&out, &enc, sequence, ev, &why);
+
+    ctseg_buf_char(&out, '\0');
+    assert_memory_equal(out.data, "before", 6);
+
+    if (expect == NULL) {
+        assert_int_equal(rc, CTSEG_INVALID);
+        assert_int_equal(why, CTSEG_REJECT_NO_ID);
+        assert_string_equal(out.data, "before");
+
+    } else {
+        assert_int_equal(rc, CTSEG_OK);
+        assert_string_equal(out.data + 6, expect);
+    }
+
+    ctseg_buf_free(&out);
+}
+
+
+static void
+test_bytes(void **state)
+{
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+
+    test_event(&ev, "App Launched", "I", "{\"a\":1}");
+    test_encode(&pinned, 1, &ev, HEAD("0000000000000001")
+                "\"userId\":\"I\"," TAIL("App Launched", "{\"a\":1}"));
+
+    /* no properties are an empty object; the longest sequence */
+
+    test_event(&ev, "Charged", "I", "");
+    test_encode(&pinned, UINT64_MAX, &ev, HEAD("ffffffffffffffff")
+                "\"userId\":\"I\"," TAIL("Charged", "{}"));
+
+    /* raw text is neither escaped again nor unescaped */
+
+    test_event(&ev, "Caf\\u00e9 \\\"x\\\"", "\\u0041\\n",
+               "{ \"n\" : 12345678901234567890, \"x\":1e400,\"\\/\":\"\" }");
+    ev.id[CTSEG_ID_OBJECT] = ctseg_str("o\\\\");
+    test_encode(&pinned, 0xabcdef, &ev, HEAD("0000000000abcdef")
+                "\"userId\":\"\\u0041\\n\",\"anonymousId\":\"o\\\\\","
+                TAIL("Caf\\u00e9 \\\"x\\\"", "{ \"n\" : 12345678901234567890,"
+                     " \"x\":1e400,\"\\/\":\"\" }"));
+}
+
+
+static void
+test_identity(void **state)
+{
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+
+    /* the fallbacks in their order; objectId is the anonymous one */
+
+    test_event(&ev, "App Launched", NULL, "{}");
+    test_encode(&pinned, 1, &ev, NULL);
+
+    ev.id[CTSEG_ID_PHONE] = ctseg_str("P");
+    test_encode(&pinned, 1, &ev, NULL);
+
+    ev.id[CTSEG_ID_EMAIL] = ctseg_str("E");
+    test_encode(&pinned, 1, &ev, HEAD("0000000000000001")
+                "\"userId\":\"E\"," TAIL("App Launched", "{}"));
+
+    ev.id[CTSEG_ID_OBJECT] = ctseg_str("O");
+    pinned.user_id.field = CTSEG_ID_PHONE;
+    test_encode(&pinned, 1, &ev, HEAD("0000000000000001")
+                "\"userId\":\"P\",\"anonymousId\":\"O\","
+                TAIL("App Launched", "{}"));
+
+    pinned.user_id.field = CTSEG_ID_GPID;
+    pinned.npriority = 0;
+    test_encode(&pinned, 1, &ev, HEAD("0000000000000001")
+                "\"anonymousId\":\"O\"," TAIL("App Launched", "{}"));
+}
+
+
+static void
+test_property(void **state)
+{
+    size_t          i;
+    char            expect[512];
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    static const struct {
+        const char  *name;
+        const char  *props;
+        const char  *id;        /* NULL: none */
+    } cases[] = {
+        { "a", "{\"a\":\"x\"}", "x" },
+        { "a", "{\"b\":1,\"a\":\"x\\\"y\",\"c\":2}", "x\\\"y" },
+        { "a", "{\"a\":12345678901234567890}", "12345678901234567890" },
+        { "a", "{\"a\":-1.50e3}", "-1.50e3" },
+        { "a b", "{\"\\u0061\\u0020b\":\"x\"}", "x" },
+        { "\xc3\xa9", "{\"\\u00e9\":\"x\"}", "x" },
+        { "a", "{\"a\":\"x\",\"a\":\"y\"}", "y" },
+        { "a", "{}", NULL },
+        { "a", "", NULL },
+        { "a", "{\"A\":\"x\"}", NULL },
+        { "a", "{\"b\":{\"a\":\"x\"}}", NULL },
+        { "a", "{\"a\":[\"x\"]}", NULL },
+        { "a", "{\"a\":{\"a\":\"x\"}}", NULL },
+        { "a", "{\"b\":\"a\"}", NULL },
+        { "a", "{\"a\":\"\"}", NULL },
+        { "a", "{\"a\":\"  \"}", NULL },
+        { "a", "{\"a\":null}", NULL },
+        { "a", "{\"a\":true}", NULL }
+    };
+
+    (void) state;
+
+    test_pinned(&pinned);
+    pinned.npriority = 0;
+    pinned.user_id.field = -1;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        (void) snprintf(pinned.user_id.property,
+                        sizeof(pinned.user_id.property), "%s",
+                        cases[i].name);
+
+        test_event(&ev, "App Launched", "I", cases[i].props);
+
+        (void) snprintf(expect, sizeof(expect), HEAD("0000000000000001")
+                        "\"userId\":\"%s\"," TAIL("App Launched", "%s"),
+                        cases[i].id != NULL ? cases[i].id : "",
+                        cases[i].props);
+
+        test_encode(&pinned, 1, &ev, cases[i].id != NULL ? expect : NULL);
+    }
+}
+
+
+static void
+test_limit(void **state)
+{
+    char            *props;
+    size_t           n, overhead;
+    ctseg_rc_t       rc;
+    ctseg_buf_t      out;
+    ctseg_event_t    ev;
+    ctseg_reject_t   why;
+    ctseg_pinned_t   pinned;
+    ctseg_encoder_t  enc;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    ctseg_encoder_init(&enc, &pinned, TEST_INSTALLATION);
+
+    props = malloc(CTSEG_MESSAGE_MAX + 1);
+    assert_non_null(props);
+
+    memset(&out, 0, sizeof(out));
+    test_event(&ev, "App Launched", "I", "");
+
+    assert_int_equal(ctseg_message_encode(&out, &enc, 1, &ev, &why),
+                     CTSEG_OK);
+    overhead = out.len - 2;
+
+    /* 31,999 bytes are the most, whatever stands before them */
+
+    for (n = CTSEG_MESSAGE_MAX - 2; n <= CTSEG_MESSAGE_MAX + 1; n++) {
+
+        memset(props, 'x', n);
+        memcpy(props, "{\"p\":\"", 6);
+        memcpy(props + n - overhead - 2, "\"}", 2);
+        ev.props.data = props;
+        ev.props.len = n - overhead;
+
+        out.len = 100;
+        why = CTSEG_REJECT_N;
+        rc = ctseg_message_encode(&out, &enc, 1, &ev, &why);
+
+        if (n < CTSEG_MESSAGE_MAX) {
+            assert_int_equal(rc, CTSEG_OK);
+            assert_int_equal(out.len, 100 + n);
+
+        } else {
+            assert_int_equal(rc, CTSEG_INVALID);
+            assert_int_equal(why, CTSEG_REJECT_TOO_LARGE);
+            assert_int_equal(out.len, 100);
+        }
+    }
+
+    /* everything that collect takes fits, with the longest of all */
+
+    memset(props, 'x', CTSEG_MESSAGE_MAX);
+    memcpy(props, "{\"p\":\"", 6);
+    memcpy(props + CTSEG_PROPS_LEN_MAX - 2, "\"}", 2);
+    ev.props.len = CTSEG_PROPS_LEN_MAX;
+    ev.kind = CTSEG_KIND_CUSTOM;
+    ev.name.data = props + 6;
+    ev.name.len = CTSEG_NAME_LEN_MAX;
+    ev.id[CTSEG_ID_IDENTITY].data = props + 6;
+    ev.id[CTSEG_ID_IDENTITY].len = CTSEG_ID_LEN_MAX;
+    ev.id[CTSEG_ID_OBJECT] = ev.id[CTSEG_ID_IDENTITY];
+
+    out.len = 0;
+    assert_int_equal(ctseg_message_encode(&out, &enc, UINT64_MAX, &ev, &why),
+                     CTSEG_OK);
+
+    free(props);
+    ctseg_buf_free(&out);
+}
+
+
+static void
+test_wanted(void **state)
+{
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    test_event(&ev, "App Launched", "I", "{}");
+
+    pinned.from_ms = TEST_TIME_MS;
+    pinned.to_ms = TEST_TIME_MS + 1;
+    assert_true(ctseg_message_wanted(&pinned, &ev));
+
+    pinned.from_ms = TEST_TIME_MS + 1;
+    pinned.to_ms = TEST_TIME_MS + 2;
+    assert_false(ctseg_message_wanted(&pinned, &ev));
+
+    pinned.from_ms = TEST_TIME_MS - 1;
+    pinned.to_ms = TEST_TIME_MS;
+    assert_false(ctseg_message_wanted(&pinned, &ev));
+
+    pinned.to_ms = INT64_MAX;
+    pinned.kinds = ctseg_catalog_set(CTSEG_SET_ENGAGEMENT);
+    assert_false(ctseg_message_wanted(&pinned, &ev));
+
+    pinned.kinds = ctseg_catalog_set(CTSEG_SET_SYSTEM);
+    assert_true(ctseg_message_wanted(&pinned, &ev));
+
+    test_event(&ev, "Charged", "I", "{}");
+    assert_false(ctseg_message_wanted(&pinned, &ev));
+
+    pinned.kinds = ctseg_catalog_set(CTSEG_SET_ALL);
+    assert_true(ctseg_message_wanted(&pinned, &ev));
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_property),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_wanted)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -370,7 +370,15 @@ sub _children {
 
 sub worker_pids {
 	my ($self, %opt) = @_;
-	my %child = $self->_children;
+	my %child;
+
+	# a title that is being written says nothing yet: look once more
+
+	for (1 .. 100) {
+		%child = $self->_children;
+		last unless grep { !/process/ } values %child;
+	}
+
 	return sort { $a <=> $b } grep {
 		$child{$_} =~ /worker process/
 		&& ($opt{all} || $child{$_} !~ /shutting down/)

@@ -107,7 +107,7 @@ demo: deps-demo build ## collect and export against a local mock of Segment, in 
 	@t/tools/demo.sh demo
 
 .PHONY: run
-run: deps-demo build ## a server with the dashboard, until ^C
+run: deps-demo build ## the same nginx in the foreground, until ^C
 	@t/tools/demo.sh run
 
 

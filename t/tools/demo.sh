@@ -84,7 +84,7 @@ by_hand() {
     curl $API/exports/...
 
     # what Segment's side got
-    tail -n 1 build/$what/segment.log
+    tail -n 1 build/run/segment.log
 END
 }
 

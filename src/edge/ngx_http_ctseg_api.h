@@ -107,6 +107,30 @@ typedef struct {
 void ngx_http_ctseg_health(ctseg_store_t *store, const char *partner_id,
     ngx_http_ctseg_health_t *health);
 
+/*
+ * What a list walked over, in the order it came: oldest first.  Zeroed but
+ * for the size of an item; add copies, and its result is the walk's own:
+ * false when memory is out, and then "failed" is set.
+ */
+
+typedef struct {
+    size_t     size;
+    char      *data;
+    unsigned   n;
+    unsigned   allocated;
+    bool       failed;
+} ngx_http_ctseg_items_t;
+
+bool ngx_http_ctseg_items_add(ngx_http_ctseg_items_t *items,
+    const void *item);
+
+/* counted from the newest, which is 0; NULL past the oldest */
+
+void *ngx_http_ctseg_items_newest(const ngx_http_ctseg_items_t *items,
+    unsigned i);
+
+void ngx_http_ctseg_items_free(ngx_http_ctseg_items_t *items);
+
 /* {items:[...], page, per_page, total, pages} around items written between */
 
 void ngx_http_ctseg_list_open(ctseg_json_writer_t *w);

@@ -5,24 +5,6 @@
 #include "ngx_http_ctseg_api.h"
 
 
-/* what the list needs of each export to choose its page */
-
-typedef struct {
-    char      (*ids)[CTSEG_ID_TEXT_MAX];
-    unsigned    n;
-    unsigned    allocated;
-    bool        failed;
-} ngx_http_ctseg_exports_t;
-
-
-typedef struct {
-    ctseg_run_t  *items;
-    unsigned      n;
-    unsigned      allocated;
-    bool          failed;
-} ngx_http_ctseg_runs_t;
-
-
 /* the export with its newest run, as they stand */
 
 static ctseg_rc_t
@@ -76,44 +58,26 @@ ngx_http_ctseg_export_answer(ngx_http_ctseg_call_t *call, ngx_uint_t status,
 }
 
 
+/* the page is chosen by ids alone */
+
 static bool
 ngx_http_ctseg_export_collect(void *data, const ctseg_export_t *e)
 {
-    unsigned                   n;
-    void                      *ids;
-    ngx_http_ctseg_exports_t  *list;
-
-    list = data;
-
-    if (list->n == list->allocated) {
-        n = list->allocated == 0 ? 64 : list->allocated * 2;
-
-        ids = realloc(list->ids, (size_t) n * CTSEG_ID_TEXT_MAX);
-        if (ids == NULL) {
-            list->failed = true;
-            return false;
-        }
-
-        list->ids = ids;
-        list->allocated = n;
-    }
-
-    ngx_memcpy(list->ids[list->n++], e->id, CTSEG_ID_TEXT_MAX);
-
-    return true;
+    return ngx_http_ctseg_items_add(data, e->id);
 }
 
 
 void
 ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task)
 {
-    unsigned                   i, page, per_page, skip;
-    ctseg_rc_t                 rc;
-    ctseg_err_t                err;
-    ctseg_export_t             e;
-    ctseg_json_writer_t        w;
-    ngx_http_ctseg_call_t     *call;
-    ngx_http_ctseg_exports_t   list;
+    char                    *id;
+    unsigned                 i, page, per_page;
+    ctseg_rc_t               rc;
+    ctseg_err_t              err;
+    ctseg_export_t           e;
+    ctseg_json_writer_t      w;
+    ngx_http_ctseg_call_t   *call;
+    ngx_http_ctseg_items_t   ids;
 
     call = (ngx_http_ctseg_call_t *) task;
 
@@ -121,13 +85,14 @@ ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task)
         return;
     }
 
-    ngx_memzero(&list, sizeof(list));
+    ngx_memzero(&ids, sizeof(ids));
     ngx_memzero(&err, sizeof(err));
+    ids.size = CTSEG_ID_TEXT_MAX;
 
     rc = ctseg_export_list(task->worker->store, ngx_http_ctseg_export_collect,
-                           &list, &err);
+                           &ids, &err);
 
-    if (list.failed) {
+    if (rc == CTSEG_OK && ids.failed) {
         rc = CTSEG_NOMEM;
     }
 
@@ -136,31 +101,26 @@ ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task)
 
     ngx_http_ctseg_list_open(&w);
 
-    /* ids sort by time of creation, newest last */
+    for (i = 0; rc == CTSEG_OK && i < per_page; i++) {
+        id = ngx_http_ctseg_items_newest(&ids, (page - 1) * per_page + i);
 
-    skip = (page - 1) * per_page;
+        if (id == NULL) {
+            break;
+        }
 
-    for (i = skip;
-         rc == CTSEG_OK && i < list.n && i < skip + per_page;
-         i++)
-    {
-        rc = ctseg_export_get(task->worker->store,
-                              ctseg_str(list.ids[list.n - 1 - i]), &e, &err);
+        rc = ctseg_export_get(task->worker->store, ctseg_str(id), &e, &err);
 
         if (rc == CTSEG_OK) {
             rc = ngx_http_ctseg_export_item(call, &w, &e, &err);
         }
     }
 
+    ngx_http_ctseg_list_close(&w, page, per_page, ids.n);
+    ngx_http_ctseg_items_free(&ids);
+
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
-        free(list.ids);
-        return;
     }
-
-    ngx_http_ctseg_list_close(&w, page, per_page, list.n);
-
-    free(list.ids);
 }
 
 
@@ -304,41 +264,21 @@ ngx_http_ctseg_export_stop_thread(ngx_http_ctseg_task_t *task)
 static bool
 ngx_http_ctseg_run_collect(void *data, const ctseg_run_t *run)
 {
-    unsigned                n;
-    ctseg_run_t            *items;
-    ngx_http_ctseg_runs_t  *list;
-
-    list = data;
-
-    if (list->n == list->allocated) {
-        n = list->allocated == 0 ? 16 : list->allocated * 2;
-
-        items = realloc(list->items, n * sizeof(ctseg_run_t));
-        if (items == NULL) {
-            list->failed = true;
-            return false;
-        }
-
-        list->items = items;
-        list->allocated = n;
-    }
-
-    list->items[list->n++] = *run;
-
-    return true;
+    return ngx_http_ctseg_items_add(data, run);
 }
 
 
 void
 ngx_http_ctseg_run_list_thread(ngx_http_ctseg_task_t *task)
 {
-    unsigned                i, page, per_page, skip;
-    ctseg_rc_t              rc;
-    ctseg_err_t             err;
-    ctseg_export_t          e;
-    ctseg_json_writer_t     w;
-    ngx_http_ctseg_runs_t   list;
-    ngx_http_ctseg_call_t  *call;
+    unsigned                 i, page, per_page;
+    ctseg_rc_t               rc;
+    ctseg_err_t              err;
+    ctseg_run_t             *run;
+    ctseg_export_t           e;
+    ctseg_json_writer_t      w;
+    ngx_http_ctseg_call_t   *call;
+    ngx_http_ctseg_items_t   items;
 
     call = (ngx_http_ctseg_call_t *) task;
 
@@ -346,22 +286,19 @@ ngx_http_ctseg_run_list_thread(ngx_http_ctseg_task_t *task)
         return;
     }
 
-    ngx_memzero(&list, sizeof(list));
+    ngx_memzero(&items, sizeof(items));
     ngx_memzero(&err, sizeof(err));
+    items.size = sizeof(ctseg_run_t);
 
     rc = ctseg_export_get(task->worker->store, call->id, &e, &err);
 
     if (rc == CTSEG_OK) {
         rc = ctseg_run_list(task->worker->store, e.id,
-                            ngx_http_ctseg_run_collect, &list, &err);
+                            ngx_http_ctseg_run_collect, &items, &err);
     }
 
-    if (rc != CTSEG_OK || list.failed) {
-        ngx_http_ctseg_call_store_problem(call,
-                                          list.failed ? CTSEG_NOMEM : rc,
-                                          &err, "export");
-        free(list.items);
-        return;
+    if (rc == CTSEG_OK && items.failed) {
+        rc = CTSEG_NOMEM;
     }
 
     w.buf = &call->out;
@@ -369,15 +306,22 @@ ngx_http_ctseg_run_list_thread(ngx_http_ctseg_task_t *task)
 
     ngx_http_ctseg_list_open(&w);
 
-    skip = (page - 1) * per_page;
+    for (i = 0; rc == CTSEG_OK && i < per_page; i++) {
+        run = ngx_http_ctseg_items_newest(&items, (page - 1) * per_page + i);
 
-    for (i = skip; i < list.n && i < skip + per_page; i++) {
-        ctseg_run_render(&w, NULL, &list.items[list.n - 1 - i]);
+        if (run == NULL) {
+            break;
+        }
+
+        ctseg_run_render(&w, NULL, run);
     }
 
-    ngx_http_ctseg_list_close(&w, page, per_page, list.n);
+    ngx_http_ctseg_list_close(&w, page, per_page, items.n);
+    ngx_http_ctseg_items_free(&items);
 
-    free(list.items);
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
+    }
 }
 
 

@@ -5,14 +5,6 @@
 #include "ngx_http_ctseg_api.h"
 
 
-typedef struct {
-    ctseg_partner_t  *items;            /* newest first is the last here */
-    unsigned          n;
-    unsigned          allocated;
-    bool              failed;
-} ngx_http_ctseg_partners_t;
-
-
 static void
 ngx_http_ctseg_partner_item(ngx_http_ctseg_call_t *call,
     ctseg_json_writer_t *w, const ctseg_partner_t *p)
@@ -44,40 +36,20 @@ ngx_http_ctseg_partner_answer(ngx_http_ctseg_call_t *call, ngx_uint_t status,
 static bool
 ngx_http_ctseg_partner_collect(void *data, const ctseg_partner_t *p)
 {
-    unsigned                    n;
-    ctseg_partner_t            *items;
-    ngx_http_ctseg_partners_t  *list;
-
-    list = data;
-
-    if (list->n == list->allocated) {
-        n = list->allocated == 0 ? 16 : list->allocated * 2;
-
-        items = realloc(list->items, n * sizeof(ctseg_partner_t));
-        if (items == NULL) {
-            list->failed = true;
-            return false;
-        }
-
-        list->items = items;
-        list->allocated = n;
-    }
-
-    list->items[list->n++] = *p;
-
-    return true;
+    return ngx_http_ctseg_items_add(data, p);
 }
 
 
 void
 ngx_http_ctseg_partner_list_thread(ngx_http_ctseg_task_t *task)
 {
-    unsigned                    i, page, per_page, skip;
-    ctseg_rc_t                  rc;
-    ctseg_err_t                 err;
-    ctseg_json_writer_t         w;
-    ngx_http_ctseg_call_t      *call;
-    ngx_http_ctseg_partners_t   list;
+    unsigned                 i, page, per_page;
+    ctseg_rc_t               rc;
+    ctseg_err_t              err;
+    ctseg_partner_t         *p;
+    ctseg_json_writer_t      w;
+    ngx_http_ctseg_call_t   *call;
+    ngx_http_ctseg_items_t   items;
 
     call = (ngx_http_ctseg_call_t *) task;
 
@@ -85,18 +57,15 @@ ngx_http_ctseg_partner_list_thread(ngx_http_ctseg_task_t *task)
         return;
     }
 
-    ngx_memzero(&list, sizeof(list));
+    ngx_memzero(&items, sizeof(items));
     ngx_memzero(&err, sizeof(err));
+    items.size = sizeof(ctseg_partner_t);
 
     rc = ctseg_partner_list(task->worker->store,
-                            ngx_http_ctseg_partner_collect, &list, &err);
+                            ngx_http_ctseg_partner_collect, &items, &err);
 
-    if (rc != CTSEG_OK || list.failed) {
-        ngx_http_ctseg_call_store_problem(call,
-                                          list.failed ? CTSEG_NOMEM : rc,
-                                          &err, "partner");
-        free(list.items);
-        return;
+    if (rc == CTSEG_OK && items.failed) {
+        rc = CTSEG_NOMEM;
     }
 
     w.buf = &call->out;
@@ -104,15 +73,22 @@ ngx_http_ctseg_partner_list_thread(ngx_http_ctseg_task_t *task)
 
     ngx_http_ctseg_list_open(&w);
 
-    skip = (page - 1) * per_page;
+    for (i = 0; rc == CTSEG_OK && i < per_page; i++) {
+        p = ngx_http_ctseg_items_newest(&items, (page - 1) * per_page + i);
 
-    for (i = skip; i < list.n && i < skip + per_page; i++) {
-        ngx_http_ctseg_partner_item(call, &w, &list.items[list.n - 1 - i]);
+        if (p == NULL) {
+            break;
+        }
+
+        ngx_http_ctseg_partner_item(call, &w, p);
     }
 
-    ngx_http_ctseg_list_close(&w, page, per_page, list.n);
+    ngx_http_ctseg_list_close(&w, page, per_page, items.n);
+    ngx_http_ctseg_items_free(&items);
 
-    free(list.items);
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_call_store_problem(call, rc, &err, "partner");
+    }
 }
 
 

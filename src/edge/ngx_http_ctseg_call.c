@@ -237,6 +237,46 @@ ngx_http_ctseg_call_page(ngx_http_ctseg_call_t *call, unsigned *page,
 }
 
 
+bool
+ngx_http_ctseg_items_add(ngx_http_ctseg_items_t *items, const void *item)
+{
+    char      *data;
+    unsigned   n;
+
+    if (items->n == items->allocated) {
+        n = items->allocated == 0 ? 32 : items->allocated * 2;
+
+        data = realloc(items->data, n * items->size);
+        if (data == NULL) {
+            items->failed = true;
+            return false;
+        }
+
+        items->data = data;
+        items->allocated = n;
+    }
+
+    ngx_memcpy(items->data + items->n++ * items->size, item, items->size);
+
+    return true;
+}
+
+
+void *
+ngx_http_ctseg_items_newest(const ngx_http_ctseg_items_t *items, unsigned i)
+{
+    return i < items->n ? items->data + (items->n - 1 - i) * items->size
+                        : NULL;
+}
+
+
+void
+ngx_http_ctseg_items_free(ngx_http_ctseg_items_t *items)
+{
+    free(items->data);
+}
+
+
 void
 ngx_http_ctseg_list_open(ctseg_json_writer_t *w)
 {

@@ -40,7 +40,8 @@ typedef enum {
 typedef struct {
     const char         *start;
     ctseg_event_t       event;
-    ctseg_str_t         ts;
+    int64_t             ts;
+    bool                bad_ts;
     ctseg_json_type_t   ts_type;
     bool                is_object;
     bool                is_event;
@@ -303,7 +304,11 @@ ctseg_upload_value(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
         break;
 
     case CTSEG_FIELD_TS:
-        rec->ts = t->type == CTSEG_JSON_STRING ? t->text : t->raw;
+        /* read at once: decoded text lives during the callback only */
+
+        rec->bad_ts = (t->type != CTSEG_JSON_NUMBER
+                       && t->type != CTSEG_JSON_STRING)
+                      || !ctseg_str_int64(t->text, &rec->ts);
         rec->ts_type = t->type;
         break;
 
@@ -503,13 +508,9 @@ ctseg_upload_ts(ctseg_upload_record_t *rec, int64_t now_ms)
         return true;
     }
 
-    if (rec->ts_type != CTSEG_JSON_NUMBER
-        && rec->ts_type != CTSEG_JSON_STRING)
-    {
-        return false;
-    }
+    ts = rec->ts;
 
-    if (!ctseg_str_int64(rec->ts, &ts) || ts < 0 || ts >= 10000000000000LL) {
+    if (rec->bad_ts || ts < 0 || ts >= 10000000000000LL) {
         return false;
     }
 

@@ -3,9 +3,12 @@
  * the first event or the first export comes.
  */
 
+#include "ngx_http_ctseg_conf.h"
+
 #include <sys/vfs.h>
 
-#include "ngx_http_ctseg_conf.h"
+
+#define NGX_HTTP_CTSEG_GROUPS  256
 
 
 /* f_type of file systems on which a shared map is not coherent (statfs(2)) */
@@ -180,6 +183,11 @@ ngx_http_ctseg_check_store(ngx_cycle_t *cycle,
     ngx_uint_t     i;
     struct statfs  fs;
 
+    /* "user" may stand behind the http block, or be nginx's default */
+
+    mcf->core = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx,
+                                                 ngx_core_module);
+
     if (ngx_http_ctseg_check_dir(cycle, mcf, mcf->events_path) != NGX_OK
         || ngx_http_ctseg_check_dir(cycle, mcf, mcf->state_path) != NGX_OK)
     {
@@ -248,8 +256,8 @@ ngx_http_ctseg_check_dir(ngx_cycle_t *cycle, ngx_http_ctseg_main_conf_t *mcf,
         return NGX_ERROR;
     }
 
-    if (geteuid() != 0 || mcf->user == 0
-        || mcf->user == (ngx_uid_t) NGX_CONF_UNSET_UINT)
+    if (geteuid() != 0 || mcf->core->user == 0
+        || mcf->core->user == (ngx_uid_t) NGX_CONF_UNSET_UINT)
     {
         return NGX_OK;
     }
@@ -263,16 +271,46 @@ ngx_http_ctseg_check_dir(ngx_cycle_t *cycle, ngx_http_ctseg_main_conf_t *mcf,
     ngx_snprintf(name, NGX_MAX_PATH, "%V/data.mdb%Z", &path->name);
     name[NGX_MAX_PATH - 1] = '\0';
 
-    if (ngx_file_info(name, &fi) != NGX_FILE_ERROR && fi.st_uid != mcf->user)
+    if (ngx_file_info(name, &fi) != NGX_FILE_ERROR
+        && fi.st_uid != mcf->core->user)
     {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                       "ctseg_store file \"%s\" belongs to user %d, but the "
                       "workers run as user %d", name, (int) fi.st_uid,
-                      (int) mcf->user);
+                      (int) mcf->core->user);
         return NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+/* does the user of the workers belong to the group? */
+
+static ngx_uint_t
+ngx_http_ctseg_check_group(ngx_http_ctseg_main_conf_t *mcf, gid_t gid)
+{
+    int     i, n;
+    gid_t   groups[NGX_HTTP_CTSEG_GROUPS];
+
+    if (gid == mcf->core->group) {
+        return 1;
+    }
+
+    n = NGX_HTTP_CTSEG_GROUPS;
+
+    if (getgrouplist(mcf->core->username, mcf->core->group, groups, &n) == -1)
+    {
+        return 1;                       /* too many to tell: let it pass */
+    }
+
+    for (i = 0; i < n; i++) {
+        if (groups[i] == gid) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -306,14 +344,15 @@ ngx_http_ctseg_check_reach(ngx_cycle_t *cycle,
             return NGX_ERROR;
         }
 
-        need = fi.st_uid == mcf->user ? S_IXUSR
-               : fi.st_gid == mcf->group ? S_IXGRP : S_IXOTH;
+        need = fi.st_uid == mcf->core->user ? S_IXUSR
+               : ngx_http_ctseg_check_group(mcf, fi.st_gid) ? S_IXGRP
+               : S_IXOTH;
 
         if ((fi.st_mode & need) == 0) {
             ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                           "ctseg_store \"%V\" cannot be reached by the "
                           "workers: user %d may not enter \"%s\"",
-                          path, (int) mcf->user, name);
+                          path, (int) mcf->core->user, name);
             return NGX_ERROR;
         }
 

@@ -70,19 +70,11 @@ ngx_http_ctseg_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_ctseg_main_conf_t  *mcf = conf;
 
-    ngx_core_conf_t  *ccf;
-
     ngx_conf_init_value(mcf->custom_events, 0);
 
     if (mcf->path == NULL) {
         return NGX_CONF_OK;
     }
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
-
-    mcf->user = ccf->user;
-    mcf->group = ccf->group;
 
     /*
      * a reference only: nginx itself refuses a name that no thread_pool

@@ -46,8 +46,9 @@ typedef struct {
 
     ngx_str_t                 needed_by;        /* directive that needs a
                                                    store; empty: none does */
-    ngx_uid_t                 user;
-    ngx_gid_t                 group;
+
+    ngx_core_conf_t          *core;             /* whose user the workers get;
+                                                   known in init_module */
 } ngx_http_ctseg_main_conf_t;
 
 

@@ -158,6 +158,10 @@ ngx_http_ctseg_api_handler(ngx_http_request_t *r)
         prefix--;
     }
 
+    if (r->uri.len < prefix) {          /* rewritten without a new location */
+        return NGX_HTTP_NOT_FOUND;
+    }
+
     path.data = r->uri.data + prefix;
     path.len = r->uri.len - prefix;
 

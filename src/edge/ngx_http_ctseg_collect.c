@@ -340,7 +340,9 @@ ngx_http_ctseg_collect_start(ngx_http_ctseg_worker_t *worker)
 
     q = &ngx_http_ctseg_queue;
 
-    if (q->head == NULL) {
+again:
+
+    if (q->head == NULL || q->busy) {
         return;
     }
 
@@ -393,6 +395,10 @@ ngx_http_ctseg_collect_start(ngx_http_ctseg_worker_t *worker)
         ngx_http_ctseg_collect_answer(item);
         item = next;
     }
+
+    /* nobody else would come back to those behind them */
+
+    goto again;
 }
 
 
@@ -594,7 +600,11 @@ ngx_http_ctseg_collect_thread(ngx_http_ctseg_task_t *task)
                                      g->rc == CTSEG_FULL
                                      ? "Store is full"
                                      : "Store is not available",
-                                     "nothing was stored, send it again");
+                                     g->rc == CTSEG_AMBIGUOUS
+                                     || g->rc == CTSEG_FATAL
+                                     ? "it may have been stored, send it "
+                                       "again"
+                                     : "nothing was stored, send it again");
         }
 
         if (item->answer.failed) {

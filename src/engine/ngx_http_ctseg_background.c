@@ -323,6 +323,25 @@ ngx_http_ctseg_background_log(ngx_log_t *log, u_char *buf, size_t len)
 static void
 ngx_http_ctseg_background_event_handler(ngx_event_t *ev)
 {
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    /* limit_req delays a request by a timer on its connection */
+
+    if (ev->write && ev->delayed && ev->timedout) {
+        ev->delayed = 0;
+        ev->timedout = 0;
+
+        c = ev->data;
+        r = c->data;
+
+        ngx_http_set_log_request(c->log, r);
+
+        r->write_event_handler(r);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+
     ngx_log_error(NGX_LOG_ALERT, ev->log, 0,
                   "ctseg: event on a connection without a socket");
 }

@@ -239,6 +239,25 @@ ngx_http_ctseg_deliver_is_cut(ngx_http_request_t *sr, ngx_int_t rc)
 }
 
 
+/* an operator may cache by mistake: nothing was sent then */
+
+static ngx_uint_t
+ngx_http_ctseg_deliver_is_cached(ngx_http_upstream_t *u)
+{
+#if (NGX_HTTP_CACHE)
+
+    return u->cache_status == NGX_HTTP_CACHE_HIT
+           || u->cache_status == NGX_HTTP_CACHE_STALE
+           || u->cache_status == NGX_HTTP_CACHE_UPDATING;
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
 static void
 ngx_http_ctseg_deliver_headers(ngx_http_ctseg_delivery_t *d,
     ngx_http_upstream_t *u)
@@ -292,7 +311,7 @@ ngx_http_ctseg_deliver_post_handler(ngx_http_request_t *sr, void *data,
     d->answered = 1;
     u = sr->upstream;
 
-    if (u == NULL) {
+    if (u == NULL || ngx_http_ctseg_deliver_is_cached(u)) {
         d->how = "the location has answered without asking Segment's side";
 
     } else if (u->headers_in.status_n == 0) {

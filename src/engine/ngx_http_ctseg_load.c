@@ -20,6 +20,21 @@ typedef struct {
 } ngx_http_ctseg_load_ctx_t;
 
 
+/* what was read before it is good and goes out; then it is met again */
+
+static ctseg_next_t
+ngx_http_ctseg_load_damage(ngx_http_ctseg_load_t *load, uint64_t sequence)
+{
+    if (load->batch.upto == load->after) {
+        load->rc = ctseg_err(&load->err, CTSEG_CORRUPT,
+                             "the log is damaged at %llu",
+                             (unsigned long long) sequence);
+    }
+
+    return CTSEG_UNTAKEN;
+}
+
+
 /* the events of a block that are in the cut, one by one */
 
 static ctseg_next_t
@@ -34,10 +49,7 @@ ngx_http_ctseg_load_events(ngx_http_ctseg_load_ctx_t *ctx,
     load = ctx->load;
 
     if (ctseg_block_verify(b) != CTSEG_OK) {
-        load->rc = ctseg_err(&load->err, CTSEG_CORRUPT,
-                             "the block of events at %llu is damaged",
-                             (unsigned long long) b->first);
-        return CTSEG_UNTAKEN;
+        return ngx_http_ctseg_load_damage(load, b->first);
     }
 
     rest = b->payload;
@@ -49,10 +61,7 @@ ngx_http_ctseg_load_events(ngx_http_ctseg_load_ctx_t *ctx,
         }
 
         if (ctseg_event_decode(&rest, &ev) != CTSEG_OK) {
-            load->rc = ctseg_err(&load->err, CTSEG_CORRUPT,
-                                 "the event at %llu is damaged",
-                                 (unsigned long long) sequence);
-            return CTSEG_UNTAKEN;
+            return ngx_http_ctseg_load_damage(load, sequence);
         }
 
         if (sequence <= load->batch.upto) {

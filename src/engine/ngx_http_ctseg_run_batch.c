@@ -29,7 +29,8 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
 {
     ngx_http_ctseg_batch_t  *batch;
 
-    if (run->loading || run->unsaved || run->loaded >= run->run.hi
+    if (run->loading || run->unsaved || run->unread
+        || run->loaded >= run->run.hi
         || run->nbatches > run->region->concurrency)
     {
         return;
@@ -105,8 +106,8 @@ ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch)
     run->nbatches--;
     ngx_http_ctseg_batch_free(batch);
 
-    run->unsaved = 1;
-    ngx_add_timer(&run->pace, NGX_HTTP_CTSEG_RELOAD_MS);
+    run->unread = 1;
+    run->unread_at = ngx_current_msec;
     ngx_http_ctseg_run_settle(run);
 }
 

@@ -55,11 +55,13 @@ struct ngx_http_ctseg_run_s {
     ngx_event_t                 beat;       /* look for a stop, renew */
     ngx_event_t                 pace;       /* the rate allows more then */
     ngx_msec_t                  saved_at;   /* of the last put */
+    ngx_msec_t                  unread_at;  /* of the load that failed */
 
     unsigned                    loading:1;
     unsigned                    saving:1;
     unsigned                    dirty:1;    /* the record is behind */
     unsigned                    unsaved:1;  /* a put failed: load no more */
+    unsigned                    unread:1;   /* a load failed: nor now */
     unsigned                    stopped:1;  /* by the operator */
     unsigned                    leaving:1;  /* the worker exits */
     unsigned                    lost:1;     /* somebody else owns it */

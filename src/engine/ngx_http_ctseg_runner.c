@@ -182,8 +182,6 @@ ngx_http_ctseg_run_pace_handler(ngx_event_t *ev)
 
     run = ngx_queue_data(ev, ngx_http_ctseg_run_t, pace);
 
-    run->unsaved = 0;
-
     ngx_http_ctseg_run_go(run);
 }
 
@@ -218,7 +216,17 @@ ngx_http_ctseg_run_settle(ngx_http_ctseg_run_t *run)
     }
 
     if (!ngx_http_ctseg_run_drop(run)) {
-        return;                         /* an answer comes back here */
+
+        /* an answer comes back here; until then the run is still ours */
+
+        if (!run->lost && !run->unsaved
+            && (run->dirty
+                || ngx_current_msec - run->saved_at > CTSEG_LEASE_RENEW_MS))
+        {
+            ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_PROGRESS);
+        }
+
+        return;
     }
 
     if (run->lost) {
@@ -274,8 +282,11 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
 
     run->saving = 0;
 
+    /* moved by the put, whatever failed after it */
+
+    run->run.rev = save->run.rev;
+
     if (save->rc == CTSEG_OK) {
-        run->run.rev = save->run.rev;
         run->unsaved = 0;
 
         if (run->over) {
@@ -337,11 +348,27 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
 
     ngx_add_timer(ev, NGX_HTTP_CTSEG_BEAT_MS);
 
+    if (run->unread
+        && ngx_current_msec - run->unread_at >= NGX_HTTP_CTSEG_RELOAD_MS)
+    {
+        run->unread = 0;
+    }
+
     if (run->saving || run->over) {
         return;
     }
 
-    if (run->unsaved && !run->pace.timer_set) {
+    if (run->unsaved) {
+
+        /* until a put succeeds, nothing more is loaded */
+
+        if (ngx_http_ctseg_run_is_open(run)
+            && run->run.cursor != run->run.hi)
+        {
+            ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_PROGRESS);
+            return;
+        }
+
         run->unsaved = 0;
         run->dirty = 1;
     }

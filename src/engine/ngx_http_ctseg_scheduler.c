@@ -39,6 +39,8 @@ typedef struct {
     unsigned                foreign:1;  /* look again, whatever the revision:
                                            a lease of another is watched */
 
+    int64_t                 quiet_ms;   /* no notes before (monotonic) */
+
     /* what the thread tells the loop */
 
     ctseg_run_t             claims[NGX_HTTP_CTSEG_CLAIMS];
@@ -194,7 +196,9 @@ ngx_http_ctseg_look_note(ngx_http_ctseg_look_t *look, const char *export_id,
         look->due_ms = again;
     }
 
-    if (look->nnotes == NGX_HTTP_CTSEG_NOTES) {
+    if (look->nnotes == NGX_HTTP_CTSEG_NOTES
+        || ctseg_mono_ms() < look->quiet_ms)
+    {
         return;
     }
 
@@ -310,10 +314,10 @@ ngx_http_ctseg_look_claim(ngx_http_ctseg_look_t *look)
 }
 
 
-/* the export is STOPPED or DONE but still listed: end its run, unlist it */
+/* end a run that nobody works on; false: not now */
 
-static void
-ngx_http_ctseg_look_final(ngx_http_ctseg_look_t *look)
+static ngx_uint_t
+ngx_http_ctseg_look_end(ngx_http_ctseg_look_t *look, uint64_t number)
 {
     ctseg_rc_t       rc;
     ctseg_err_t      err;
@@ -327,33 +331,62 @@ ngx_http_ctseg_look_final(ngx_http_ctseg_look_t *look)
 
     ngx_memzero(&err, sizeof(err));
 
-    if (e->runs != 0) {
-        rc = ctseg_run_get(store, e->id, e->runs, run, &err);
+    rc = ctseg_run_get(store, e->id, number, run, &err);
 
-        if (rc == CTSEG_OK && run->status == CTSEG_RUN_RUNNING) {
+    if (rc == CTSEG_OK && run->status == CTSEG_RUN_RUNNING) {
 
-            if (!ngx_http_ctseg_look_is_free(look)) {
-                return;                 /* its owner ends it */
-            }
-
-            run->status = CTSEG_RUN_STOPPED;
-            run->finished_ms = ctseg_now_ms();
-            run->retry_at_ms = 0;
-            run->owner[0] = '\0';
-
-            rc = ctseg_run_put(store, run, &err);
+        if (!ngx_http_ctseg_look_is_free(look)) {
+            return 0;                   /* its owner ends it */
         }
 
-        if (rc == CTSEG_CONFLICT) {
-            look->foreign = 1;
-            return;
-        }
+        run->status = CTSEG_RUN_STOPPED;
+        run->finished_ms = ctseg_now_ms();
+        run->retry_at_ms = 0;
+        run->owner[0] = '\0';
 
-        if (rc != CTSEG_OK && rc != CTSEG_NOTFOUND) {
-            ngx_http_ctseg_look_note(look, e->id, "ending its run failed", rc,
-                                     &err);
-            return;
-        }
+        rc = ctseg_run_put(store, run, &err);
+    }
+
+    if (rc == CTSEG_CONFLICT) {
+        look->foreign = 1;
+        return 0;
+    }
+
+    if (rc != CTSEG_OK && rc != CTSEG_NOTFOUND) {
+        ngx_http_ctseg_look_note(look, e->id, "ending its run failed", rc,
+                                 &err);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/*
+ * The export is STOPPED or DONE but still listed: end its run, and the next
+ * one, which was made when the stop came before its export could name it;
+ * then unlist it.
+ */
+
+static void
+ngx_http_ctseg_look_final(ngx_http_ctseg_look_t *look)
+{
+    ctseg_rc_t       rc;
+    ctseg_err_t      err;
+    ctseg_store_t   *store;
+    ctseg_export_t  *e;
+
+    e = &look->export;
+    store = look->task.worker->store;
+
+    ngx_memzero(&err, sizeof(err));
+
+    if (e->runs != 0 && !ngx_http_ctseg_look_end(look, e->runs)) {
+        return;
+    }
+
+    if (!ngx_http_ctseg_look_end(look, e->runs + 1)) {
+        return;
     }
 
     rc = ctseg_active_remove(store, e->id, &err);
@@ -647,6 +680,10 @@ ngx_http_ctseg_look_done(ngx_http_ctseg_task_t *task)
     for (i = 0; i < look->nnotes; i++) {
         ngx_log_error(NGX_LOG_ERR, task->worker->log, 0, "ctseg: %s",
                       look->notes[i]);
+    }
+
+    if (look->nnotes != 0) {
+        look->quiet_ms = ctseg_mono_ms() + NGX_HTTP_CTSEG_AGAIN_MS;
     }
 
     for (i = 0; i < look->nclaims; i++) {

@@ -47,6 +47,7 @@ ctseg_message_wanted(const ctseg_pinned_t *pinned, const ctseg_event_t *ev)
 static bool
 ctseg_message_find_token(void *data, const ctseg_json_token_t *t)
 {
+    size_t                 i;
     ctseg_message_find_t  *find;
 
     find = data;
@@ -68,8 +69,17 @@ ctseg_message_find_token(void *data, const ctseg_json_token_t *t)
     find->value.len = 0;
 
     if (t->type == CTSEG_JSON_STRING) {
-        find->value.data = t->raw.data + 1;
-        find->value.len = t->raw.len - 2;
+
+        /* blank as text: an escaped space is one as well */
+
+        for (i = 0; i < t->text.len && t->text.data[i] == ' '; i++) {
+            /* void */
+        }
+
+        if (i < t->text.len) {
+            find->value.data = t->raw.data + 1;
+            find->value.len = t->raw.len - 2;
+        }
 
     } else if (t->type == CTSEG_JSON_NUMBER) {
         find->value = t->raw;
@@ -84,7 +94,6 @@ ctseg_message_find_token(void *data, const ctseg_json_token_t *t)
 static ctseg_str_t
 ctseg_message_source(const ctseg_source_t *src, const ctseg_event_t *ev)
 {
-    size_t                i;
     ctseg_str_t           none;
     ctseg_message_find_t  find;
 
@@ -109,13 +118,7 @@ ctseg_message_source(const ctseg_source_t *src, const ctseg_event_t *ev)
         return none;
     }
 
-    for (i = 0; i < find.value.len; i++) {
-        if (find.value.data[i] != ' ') {
-            return find.value;
-        }
-    }
-
-    return none;
+    return find.value.len != 0 ? find.value : none;
 }
 
 

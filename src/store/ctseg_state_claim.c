@@ -214,9 +214,11 @@ void
 ctseg_claim_release(ctseg_store_t *s, const char *nickname,
     const char *partner_id)
 {
-    char           key[CTSEG_STATE_KEY_MAX];
-    unsigned       i;
-    ctseg_claim_t  c;
+    char             key[CTSEG_STATE_KEY_MAX];
+    unsigned         i;
+    ctseg_rc_t       rc;
+    ctseg_claim_t    c;
+    ctseg_partner_t  p;
 
     for (i = 0; i < CTSEG_CLAIM_PROBES; i++) {
         ctseg_claim_key(key, nickname, i);
@@ -225,7 +227,15 @@ ctseg_claim_release(ctseg_store_t *s, const char *nickname,
             && strcmp(c.nickname, nickname) == 0
             && strcmp(c.partner_id, partner_id) == 0)
         {
-            (void) ctseg_state_remove(s, key, c.rev, NULL);
+            /* another update of the partner may have given it this name */
+
+            rc = ctseg_partner_get(s, ctseg_str(partner_id), &p, NULL);
+
+            if (rc == CTSEG_NOTFOUND
+                || (rc == CTSEG_OK && strcmp(p.nickname, nickname) != 0))
+            {
+                (void) ctseg_state_remove(s, key, c.rev, NULL);
+            }
         }
     }
 }

@@ -264,16 +264,20 @@ ctseg_active_each(void *data, const char *key, ctseg_str_t value,
     const char           *id;
     ctseg_rc_t            rc;
     ctseg_buf_t           buf;
-    ctseg_record_t        r;
     ctseg_active_walk_t  *walk;
 
     walk = data;
     id = key + sizeof("active/") - 1;
 
-    if (!ctseg_id_is_valid(ctseg_str(id))
-        || ctseg_record_open(&r, value, CTSEG_RECORD_ACTIVE) != CTSEG_OK)
-    {
-        return ctseg_state_err(err, CTSEG_CORRUPT, key);
+    /*
+     * The key says all.  What is wrong with one entry must not hide the
+     * others from the scheduler, so neither key nor value is an error here.
+     */
+
+    (void) value;
+
+    if (!ctseg_id_is_valid(ctseg_str(id))) {
+        return CTSEG_OK;
     }
 
     memset(&buf, 0, sizeof(ctseg_buf_t));

@@ -242,10 +242,23 @@ ctseg_partner_use_cb(void *data, const ctseg_export_t *e)
 /* best effort: a mark that stays is what a later delete goes on from */
 
 static void
-ctseg_partner_unmark(ctseg_store_t *s, ctseg_partner_t *p)
+ctseg_partner_unmark(ctseg_store_t *s, ctseg_str_t id, ctseg_partner_t *p)
 {
-    p->deleting = false;
-    (void) ctseg_partner_write(s, p, p->rev, NULL);
+    unsigned  n;
+
+    for (n = 0; n < CTSEG_STATE_TRIES; n++) {
+        p->deleting = false;
+
+        if (ctseg_partner_write(s, p, p->rev, NULL) != CTSEG_CONFLICT) {
+            return;
+        }
+
+        /* an update came in between and has kept the mark */
+
+        if (ctseg_partner_get(s, id, p, NULL) != CTSEG_OK || !p->deleting) {
+            return;
+        }
+    }
 }
 
 
@@ -283,12 +296,12 @@ ctseg_partner_delete_once(ctseg_store_t *s, ctseg_str_t id, ctseg_err_t *err)
     rc = ctseg_export_list(s, ctseg_partner_use_cb, &use, err);
 
     if (rc != CTSEG_OK) {
-        ctseg_partner_unmark(s, &p);
+        ctseg_partner_unmark(s, id, &p);
         return rc;
     }
 
     if (use.export_id[0] != '\0') {
-        ctseg_partner_unmark(s, &p);
+        ctseg_partner_unmark(s, id, &p);
         return ctseg_err(err, CTSEG_CONFLICT, "%s", use.export_id);
     }
 

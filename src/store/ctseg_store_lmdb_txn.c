@@ -190,7 +190,18 @@ ctseg_lmdb_commit(ctseg_lmdb_txn_t *t)
 
     /* a commit that failed has freed the transaction: no abort after it */
 
+    errno = 0;
     rc = mdb_txn_commit(t->txn);
+
+    /*
+     * LMDB says EIO as well when a write came back short, which is what a
+     * disk that gets full in the middle of it does; errno tells them apart.
+     */
+
+    if (rc == EIO && errno != EIO) {
+        rc = ENOSPC;
+    }
+
     t->txn = NULL;
     pthread_rwlock_unlock(&t->env->lock);
 

@@ -255,7 +255,7 @@ test_slices(void **state)
 static void
 test_time(void **state)
 {
-    char             body[256];
+    char             body[512];
     size_t           i;
     ctseg_upload_t   u;
 
@@ -268,6 +268,12 @@ test_time(void **state)
         { "1767323045678", 1767323045678 },
         { "\"1767323045678\"", 1767323045678 },
         { "99999999999", 99999999999000 },
+        { "\"\\u0031767323045\"", 1767323045000 },
+
+        /* text with an escape is decoded where the next one is, too */
+
+        { "\"\\u0031767323045\",\"evtData\":{\"p\":\"\\u0039999999999"
+          X128 "\"}", 1767323045000 },
         { "100000000000", 100000000000 },
         { "null", NOW }
     };

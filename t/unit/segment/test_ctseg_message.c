@@ -153,6 +153,7 @@ test_property(void **state)
         { "a", "{\"b\":\"a\"}", NULL },
         { "a", "{\"a\":\"\"}", NULL },
         { "a", "{\"a\":\"  \"}", NULL },
+        { "a", "{\"a\":\"\\u0020 \"}", NULL },
         { "a", "{\"a\":null}", NULL },
         { "a", "{\"a\":true}", NULL }
     };

@@ -288,6 +288,89 @@ delete_hook(wrap_t *w)
 }
 
 
+/* a PATCH that read the partner as it stands now */
+
+static void
+update_hook(wrap_t *w)
+{
+    ctseg_partner_t  p, old;
+
+    assert_int_equal(ctseg_partner_get(w->inner, ctseg_str(w->partner.id),
+                                       &old, NULL), CTSEG_OK);
+    p = old;
+    p.region = CTSEG_REGION_EU;
+    w->rc = ctseg_partner_update(w->inner, &p, &old, 6000, NULL);
+}
+
+
+/*
+ * A delete that is refused takes its mark back, also from a record that an
+ * update has written in between: or no export could be created any more.
+ */
+
+static void
+test_refused(void **state)
+{
+    st_t             *st;
+    wrap_t           *w;
+    ctseg_partner_t   p;
+
+    (void) state;
+
+    st = make();
+    w = wrap(st);
+    w->partner = create_partner(st->store, "a", 5000);
+    assert_int_equal(try_export(st->store, w->partner.id), CTSEG_OK);
+
+    w->meet = 1;
+    w->hook = update_hook;
+    assert_int_equal(ctseg_partner_delete(&w->store,
+                                          ctseg_str(w->partner.id), 7000,
+                                          NULL), CTSEG_CONFLICT);
+    assert_int_equal(w->rc, CTSEG_OK);
+
+    assert_int_equal(ctseg_partner_get(st->store, ctseg_str(w->partner.id),
+                                       &p, NULL), CTSEG_OK);
+    assert_false(p.deleting);
+    assert_int_equal(p.region, CTSEG_REGION_EU);
+    assert_int_equal(try_export(st->store, p.id), CTSEG_OK);
+    st_free(st);
+}
+
+
+/* two equal renames: the one that comes too late leaves the claim alone */
+
+static void
+test_same_rename(void **state)
+{
+    st_t             *st;
+    ctseg_err_t       err;
+    ctseg_partner_t   a, b, old, other;
+
+    (void) state;
+
+    st = make();
+    old = create_partner(st->store, "a", 5000);
+    assert_int_equal(ctseg_partner_get(st->store, ctseg_str(old.id), &old,
+                                       NULL), CTSEG_OK);
+    a = old;
+    b = old;
+    (void) snprintf(a.nickname, sizeof(a.nickname), "new");
+    (void) snprintf(b.nickname, sizeof(b.nickname), "new");
+
+    assert_int_equal(ctseg_partner_update(st->store, &a, &old, 6000, &err),
+                     CTSEG_OK);
+    assert_int_equal(ctseg_partner_update(st->store, &b, &old, 6000, &err),
+                     CTSEG_AGAIN);
+
+    other = old;
+    (void) snprintf(other.nickname, sizeof(other.nickname), "new");
+    assert_int_equal(ctseg_partner_create(st->store, &other, 100000000,
+                                          &err), CTSEG_CONFLICT);
+    st_free(st);
+}
+
+
 static void
 export_hook(wrap_t *w)
 {
@@ -434,6 +517,8 @@ main(void)
         cmocka_unit_test(test_update),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_export),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_same_rename),
         cmocka_unit_test(test_meet),
         cmocka_unit_test(test_two_deletes),
         cmocka_unit_test(test_ambiguous)

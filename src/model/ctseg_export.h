@@ -69,6 +69,11 @@ typedef struct {
     int64_t         to_ms;              /* event time <  to_ms */
     unsigned        every_hours;        /* recurring */
     char            start_date[CTSEG_DATE_LEN + 1];
+    int64_t         start_ms;           /* 00:00 of it; live: of creation */
+    int64_t         covered_ms;         /* slots up to here had their run */
+    uint64_t        cut;                /* the next run begins after this
+                                           sequence, */
+    uint32_t        incarnation;        /* of this log; 0: never ran */
 
     ctseg_status_t  status;
     ctseg_stop_t    stop_reason;
@@ -124,12 +129,30 @@ typedef struct {
  * Fills every field above but id, rev: status PENDING, revision 1, dates of a
  * range resolved, next_run_ms = now for one time.  Every wrong, missing,
  * unknown or read-only field is noted; true when there was none.  That the
- * partner exists is for the caller to check.  Recurring and live, and type
- * profile, are noted as not available yet.
+ * partner exists is for the caller to check.  Type profile is noted as not
+ * available yet.  Live: start_ms and next_run_ms are now.  Recurring:
+ * start_ms is 00:00 of the start date (default today), covered_ms lies just
+ * before it, next_run_ms is start_ms or now, whichever is later; a start date
+ * more than 60 days back is refused.
  */
 
 bool ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
     const ctseg_export_env_t *env, ctseg_problems_t *problems);
+
+/*
+ * Body of PATCH onto an existing export.  Three ends: true, e is changed, its
+ * revision raised; false with problems (422), e is as it was; false with
+ * *rule set (409): static text that names the rule of the lifecycle that
+ * refuses ("a one time export cannot be edited").  partner_id, events,
+ * identifier_priority and frequency (of the same kind) may change.  A
+ * frequency that is given restarts at 00:00 of its start date (default
+ * today): covered_ms is now, and next_run_ms of a PENDING export is the first
+ * slot after now; what was cut stays cut.
+ */
+
+bool ctseg_export_patch(ctseg_export_t *e, const ctseg_json_t *body,
+    const ctseg_export_env_t *env, ctseg_problems_t *problems,
+    const char **rule);
 
 
 #endif /* CTSEG_EXPORT_H */

@@ -1,25 +1,18 @@
 /*
- * The body of POST /exports into an export.  Called by the API for a
- * creation and for a preview.  It collects every wrong field instead of
- * ending at the first, so each part below notes its own and goes on.  Days
- * are turned into instants here, once, in the account zone; whether the
- * partner exists and whether the store still has those days is not asked.
+ * The bodies of POST and PATCH /exports into an export.  Called by the API
+ * for a creation, an edit and a preview.  Every wrong field is collected
+ * instead of ending at the first, so each part below notes its own and goes
+ * on.  An edit works on a copy, which replaces the export when all of it was
+ * right.  Whether the partner exists and whether the store still has those
+ * days is not asked.
  */
 
-#include "ctseg_export.h"
+#include "ctseg_export_int.h"
 #include "ctseg_fields.h"
 #include "../base/ctseg_str.h"
 
 #include <stdio.h>
 #include <string.h>
-
-
-typedef struct {
-    ctseg_export_t            *e;
-    const ctseg_export_env_t  *env;
-    ctseg_problems_t          *problems;
-    ctseg_civil_t              today;
-} ctseg_export_parse_t;
 
 
 static const char  *const ctseg_export_parse_known[] = {
@@ -51,23 +44,6 @@ static const char  *const ctseg_export_parse_events_known[] = {
     NULL
 };
 
-static const char  *const ctseg_export_parse_freq_known[] = {
-    "kind",
-    "from",
-    "to",
-    "range",
-    "every_hours",
-    "start_date",
-    NULL
-};
-
-
-static int64_t
-ctseg_export_parse_days(const ctseg_civil_t *c)
-{
-    return ctseg_days_from_civil(c->year, c->month, c->day);
-}
-
 
 static void
 ctseg_export_parse_partner(ctseg_export_parse_t *x, const ctseg_json_t *body)
@@ -95,23 +71,30 @@ ctseg_export_parse_partner(ctseg_export_parse_t *x, const ctseg_json_t *body)
 }
 
 
+/* of an export that exists, a type that differs was refused before */
+
 static void
 ctseg_export_parse_type(ctseg_export_parse_t *x, const ctseg_json_t *body)
 {
-    ctseg_str_t  s;
+    ctseg_str_t   s;
+    ctseg_type_t  type;
 
-    x->e->type = CTSEG_TYPE_EVENT;
+    type = CTSEG_TYPE_EVENT;
 
     if (ctseg_field_string(body, "type", "type", &s, x->problems)) {
-        x->e->type = ctseg_type_parse(s);
+        type = ctseg_type_parse(s);
 
-        if (x->e->type == 0) {
+        if (type == 0) {
             ctseg_problem(x->problems, "type", "must be event or profile");
 
-        } else if (x->e->type == CTSEG_TYPE_PROFILE) {
+        } else if (type == CTSEG_TYPE_PROFILE && !x->patch) {
             ctseg_problem(x->problems, "type",
                           "profile exports are not available yet");
         }
+    }
+
+    if (!x->patch) {
+        x->e->type = type;
     }
 
     if (ctseg_field_string(body, "format", "format", &s, x->problems)
@@ -144,6 +127,8 @@ ctseg_export_parse_names(ctseg_export_parse_t *x, const ctseg_json_t *events)
     }
 
     /* a name that occurs twice, as in lists out there, is taken once */
+
+    x->e->kinds = 0;
 
     for (i = 0, v = names->child; v != NULL; v = v->next, i++) {
 
@@ -294,6 +279,7 @@ ctseg_export_parse_priority(ctseg_export_parse_t *x, const ctseg_json_t *body)
     }
 
     seen = 0;
+    x->e->npriority = 0;
 
     for (i = 0, v = list->child; v != NULL; v = v->next, i++) {
 
@@ -319,278 +305,12 @@ ctseg_export_parse_priority(ctseg_export_parse_t *x, const ctseg_json_t *body)
 }
 
 
-static bool
-ctseg_export_parse_date(ctseg_export_parse_t *x, const ctseg_json_t *freq,
-    const char *name, const char *path, ctseg_civil_t *c)
-{
-    ctseg_str_t  s;
-
-    if (!ctseg_field_string(freq, name, path, &s, x->problems)) {
-
-        if (ctseg_json_get(freq, name) == NULL) {
-            ctseg_problem(x->problems, path, "is required");
-        }
-
-        return false;
-    }
-
-    if (!ctseg_date_parse(s, c)) {
-        ctseg_problem(x->problems, path,
-                      "must be an existing day, written YYYY-MM-DD");
-        return false;
-    }
-
-    return true;
-}
-
-
-/* both days count: up to the start of the day after the last */
-
-static void
-ctseg_export_parse_window(ctseg_export_parse_t *x, const ctseg_civil_t *from,
-    const ctseg_civil_t *to)
-{
-    ctseg_civil_t  after;
-
-    after = *to;
-    ctseg_date_add(&after, 1);
-
-    ctseg_date_render(x->e->from, from);
-    ctseg_date_render(x->e->to, to);
-
-    x->e->from_ms = ctseg_day_start(x->env->zone, from);
-    x->e->to_ms = ctseg_day_start(x->env->zone, &after);
-}
-
-
-static void
-ctseg_export_parse_from_to(ctseg_export_parse_t *x, const ctseg_json_t *freq)
-{
-    bool           has_from, has_to;
-    char           day[CTSEG_DATE_LEN + 1];
-    int64_t        today;
-    unsigned       before;
-    ctseg_civil_t  from, to, oldest;
-
-    before = x->problems->n;
-    today = ctseg_export_parse_days(&x->today);
-
-    has_from = ctseg_export_parse_date(x, freq, "from", "frequency.from",
-                                       &from);
-    has_to = ctseg_export_parse_date(x, freq, "to", "frequency.to", &to);
-
-    if (has_from
-        && ctseg_export_parse_days(&from) < today - CTSEG_LOOKBACK_DAYS)
-    {
-        oldest = x->today;
-        ctseg_date_add(&oldest, -CTSEG_LOOKBACK_DAYS);
-        ctseg_date_render(day, &oldest);
-
-        ctseg_problem(x->problems, "frequency.from",
-                      "may lie at most %d days back, on %s or later",
-                      CTSEG_LOOKBACK_DAYS, day);
-    }
-
-    if (has_to && ctseg_export_parse_days(&to) > today) {
-        ctseg_date_render(day, &x->today);
-
-        ctseg_problem(x->problems, "frequency.to",
-                      "may not lie after today, %s: a day to come has no "
-                      "events yet", day);
-    }
-
-    if (has_from
-        && has_to
-        && ctseg_export_parse_days(&from) > ctseg_export_parse_days(&to))
-    {
-        ctseg_problem(x->problems, "frequency.to",
-                      "may not lie before frequency.from");
-    }
-
-    if (x->problems->n == before) {
-        ctseg_export_parse_window(x, &from, &to);
-    }
-}
-
-
-/* first and last day of a named range; false if there is no such name */
-
-static bool
-ctseg_export_parse_named(const ctseg_civil_t *today, ctseg_str_t name,
-    ctseg_civil_t *from, ctseg_civil_t *to)
-{
-    *from = *today;
-    *to = *today;
-
-    if (ctseg_str_is(name, "today")) {
-        return true;
-    }
-
-    if (ctseg_str_is(name, "yesterday")) {
-        ctseg_date_add(from, -1);
-        *to = *from;
-        return true;
-    }
-
-    if (ctseg_str_is(name, "last_7_days")) {
-        ctseg_date_add(from, -6);
-        return true;
-    }
-
-    if (ctseg_str_is(name, "last_30_days")) {
-        ctseg_date_add(from, -29);
-        return true;
-    }
-
-    if (ctseg_str_is(name, "current_month")) {
-        from->day = 1;
-        return true;
-    }
-
-    if (ctseg_str_is(name, "previous_month")) {
-        to->day = 1;
-        ctseg_date_add(to, -1);
-        *from = *to;
-        from->day = 1;
-        return true;
-    }
-
-    return false;
-}
-
-
-static void
-ctseg_export_parse_range(ctseg_export_parse_t *x, const ctseg_json_t *freq)
-{
-    ctseg_str_t    s;
-    ctseg_civil_t  from, to, oldest;
-
-    if (ctseg_json_get(freq, "from") != NULL
-        || ctseg_json_get(freq, "to") != NULL)
-    {
-        ctseg_problem(x->problems, "frequency.range",
-                      "may not be given together with from and to");
-        return;
-    }
-
-    if (!ctseg_field_string(freq, "range", "frequency.range", &s,
-                            x->problems))
-    {
-        return;
-    }
-
-    if (!ctseg_export_parse_named(&x->today, s, &from, &to)) {
-        ctseg_problem(x->problems, "frequency.range",
-                      "must be today, yesterday, last_7_days, last_30_days, "
-                      "current_month or previous_month");
-        return;
-    }
-
-    /* near the end of a month the previous one begins before the limit */
-
-    oldest = x->today;
-    ctseg_date_add(&oldest, -CTSEG_LOOKBACK_DAYS);
-
-    if (ctseg_export_parse_days(&from) < ctseg_export_parse_days(&oldest)) {
-        from = oldest;
-    }
-
-    memcpy(x->e->range, s.data, s.len);
-    x->e->range[s.len] = '\0';
-
-    ctseg_export_parse_window(x, &from, &to);
-}
-
-
-static void
-ctseg_export_parse_one_time(ctseg_export_parse_t *x, const ctseg_json_t *freq)
-{
-    if (ctseg_json_get(freq, "every_hours") != NULL) {
-        ctseg_problem(x->problems, "frequency.every_hours",
-                      "may be given with the kind recurring only");
-    }
-
-    if (ctseg_json_get(freq, "start_date") != NULL) {
-        ctseg_problem(x->problems, "frequency.start_date",
-                      "may be given with the kind recurring only");
-    }
-
-    if (ctseg_json_get(freq, "range") != NULL) {
-        ctseg_export_parse_range(x, freq);
-        return;
-    }
-
-    if (ctseg_json_get(freq, "from") == NULL
-        && ctseg_json_get(freq, "to") == NULL)
-    {
-        ctseg_problem(x->problems, "frequency",
-                      "needs from and to, or a range");
-        return;
-    }
-
-    ctseg_export_parse_from_to(x, freq);
-}
-
-
-static void
-ctseg_export_parse_frequency(ctseg_export_parse_t *x,
-    const ctseg_json_t *body)
-{
-    ctseg_str_t          s;
-    const ctseg_json_t  *freq;
-
-    freq = ctseg_json_get(body, "frequency");
-
-    if (freq == NULL) {
-        ctseg_problem(x->problems, "frequency", "is required");
-        return;
-    }
-
-    if (freq->type != CTSEG_JSON_OBJECT) {
-        ctseg_problem(x->problems, "frequency", "must be an object");
-        return;
-    }
-
-    ctseg_fields_known(freq, "frequency", ctseg_export_parse_freq_known,
-                       NULL, x->problems);
-
-    if (!ctseg_field_string(freq, "kind", "frequency.kind", &s,
-                            x->problems))
-    {
-        if (ctseg_json_get(freq, "kind") == NULL) {
-            ctseg_problem(x->problems, "frequency.kind", "is required");
-        }
-
-        return;
-    }
-
-    x->e->freq = ctseg_freq_parse(s);
-
-    switch (x->e->freq) {
-    case CTSEG_FREQ_ONE_TIME:
-        ctseg_export_parse_one_time(x, freq);
-        break;
-
-    case CTSEG_FREQ_RECURRING:
-    case CTSEG_FREQ_LIVE:
-        ctseg_problem(x->problems, "frequency.kind",
-                      "%s exports are not available yet",
-                      ctseg_freq_name(x->e->freq));
-        break;
-
-    default:
-        ctseg_problem(x->problems, "frequency.kind",
-                      "must be one_time, recurring or live");
-        break;
-    }
-}
-
-
 bool
 ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
     const ctseg_export_env_t *env, ctseg_problems_t *problems)
 {
     unsigned              before;
+    const ctseg_json_t   *freq;
     ctseg_export_parse_t  x;
 
     before = problems->n;
@@ -603,7 +323,17 @@ ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
     x.e = e;
     x.env = env;
     x.problems = problems;
+    x.patch = false;
     env->zone->to_civil(env->zone, env->now_ms, &x.today);
+
+    e->status = CTSEG_PENDING;
+    e->stop_reason = CTSEG_STOP_NONE;
+    e->revision = 1;
+    e->runs = 0;
+    e->cut = 0;
+    e->created_ms = env->now_ms;
+    e->next_run_ms = env->now_ms;
+    ctseg_date_render(e->exported_on, &x.today);
 
     ctseg_fields_known(body, "", ctseg_export_parse_known,
                        ctseg_export_parse_read_only, problems);
@@ -612,15 +342,143 @@ ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
     ctseg_export_parse_type(&x, body);
     ctseg_export_parse_events(&x, body);
     ctseg_export_parse_priority(&x, body);
-    ctseg_export_parse_frequency(&x, body);
 
-    e->status = CTSEG_PENDING;
-    e->stop_reason = CTSEG_STOP_NONE;
-    e->revision = 1;
-    e->runs = 0;
-    e->created_ms = env->now_ms;
-    e->next_run_ms = env->now_ms;
-    ctseg_date_render(e->exported_on, &x.today);
+    freq = ctseg_json_get(body, "frequency");
+
+    if (freq != NULL) {
+        ctseg_export_frequency(&x, freq);
+
+    } else {
+        ctseg_problem(problems, "frequency", "is required");
+    }
 
     return problems->n == before;
+}
+
+
+/* the rule that forbids to edit an export as it is, NULL if none does */
+
+static const char *
+ctseg_export_patch_state(const ctseg_export_t *e)
+{
+    if (e->status == CTSEG_DONE) {
+        return "an export that is DONE cannot be edited";
+    }
+
+    if (e->status == CTSEG_STOPPED) {
+        return "an export that is STOPPED cannot be edited";
+    }
+
+    if (e->freq == CTSEG_FREQ_ONE_TIME) {
+        return "a one time export cannot be edited";
+    }
+
+    return NULL;
+}
+
+
+/*
+ * The rule that forbids what a body asks for.  A type or kind that there is
+ * not, or that is no string, is a wrong field and none of the lifecycle.
+ */
+
+static const char *
+ctseg_export_patch_fixed(const ctseg_export_t *e, const ctseg_json_t *body)
+{
+    ctseg_freq_t         freq;
+    ctseg_type_t         type;
+    const ctseg_json_t  *v;
+
+    v = ctseg_json_get(body, "type");
+
+    if (v != NULL && v->type == CTSEG_JSON_STRING) {
+        type = ctseg_type_parse(v->text);
+
+        if (type != 0 && type != e->type) {
+            return "the type of an export cannot change";
+        }
+    }
+
+    v = ctseg_json_get(body, "frequency");
+    v = v != NULL ? ctseg_json_get(v, "kind") : NULL;
+
+    if (v != NULL && v->type == CTSEG_JSON_STRING) {
+        freq = ctseg_freq_parse(v->text);
+
+        if (freq != 0 && freq != e->freq) {
+            return "the kind of frequency of an export cannot change";
+        }
+    }
+
+    return NULL;
+}
+
+
+bool
+ctseg_export_patch(ctseg_export_t *e, const ctseg_json_t *body,
+    const ctseg_export_env_t *env, ctseg_problems_t *problems,
+    const char **rule)
+{
+    unsigned              before;
+    ctseg_export_t        copy;
+    const ctseg_json_t   *freq;
+    ctseg_export_parse_t  x;
+
+    before = problems->n;
+    *rule = ctseg_export_patch_state(e);
+
+    if (*rule != NULL) {
+        return false;
+    }
+
+    if (body == NULL || body->type != CTSEG_JSON_OBJECT) {
+        ctseg_problem(problems, "", "body must be an object");
+        return false;
+    }
+
+    *rule = ctseg_export_patch_fixed(e, body);
+
+    if (*rule != NULL) {
+        return false;
+    }
+
+    copy = *e;
+
+    x.e = &copy;
+    x.env = env;
+    x.problems = problems;
+    x.patch = true;
+    env->zone->to_civil(env->zone, env->now_ms, &x.today);
+
+    ctseg_fields_known(body, "", ctseg_export_parse_known,
+                       ctseg_export_parse_read_only, problems);
+
+    ctseg_export_parse_type(&x, body);
+
+    if (ctseg_json_get(body, "partner_id") != NULL) {
+        ctseg_export_parse_partner(&x, body);
+    }
+
+    if (ctseg_json_get(body, "events") != NULL) {
+        ctseg_export_parse_events(&x, body);
+    }
+
+    if (ctseg_json_get(body, "identifier_priority") != NULL) {
+        ctseg_export_parse_priority(&x, body);
+    }
+
+    freq = ctseg_json_get(body, "frequency");
+
+    if (freq != NULL) {
+        ctseg_export_frequency(&x, freq);
+    }
+
+    if (problems->n != before) {
+        return false;
+    }
+
+    copy.revision++;
+    *e = copy;
+
+    return true;
 }

@@ -54,6 +54,7 @@ ctseg_run_pin(ctseg_run_t *run, const ctseg_export_t *e,
 
     memcpy(run->export_id, e->id, sizeof(run->export_id));
     memcpy(run->partner_id, p->id, sizeof(run->partner_id));
+    run->freq = e->freq;
     run->export_revision = e->revision;
     run->region = p->region;
 

@@ -57,6 +57,7 @@ typedef struct {
     char                export_id[CTSEG_ID_TEXT_MAX];
     char                partner_id[CTSEG_ID_TEXT_MAX];
     uint64_t            number;         /* 1.. within the export */
+    ctseg_freq_t        freq;           /* live: hi follows the head */
     ctseg_run_status_t  status;
     uint64_t            export_revision;
     ctseg_region_t      region;

@@ -146,6 +146,8 @@ test_full(void **state)
 #define PR(s)  "{" PID "," FREQ ",\"identifier_priority\":" s "}"
 #define FR(s)  "{" PID ",\"frequency\":" s "}"
 #define OT(s)  "{" PID "," ONE s "}}"
+#define RE(s)                                                                \
+    "{" PID ",\"frequency\":{\"kind\":\"recurring\",\"every_hours\":" s "}}"
 
 
 static const struct {
@@ -215,10 +217,34 @@ static const struct {
     { FR("{}"), "frequency.kind", "required" },
     { FR("{\"kind\":1}"), "frequency.kind", "a string" },
     { FR("{\"kind\":\"daily\"}"), "frequency.kind", "one_time" },
-    { FR("{\"kind\":\"recurring\",\"every_hours\":4}"),
-      "frequency.kind", "recurring exports are not available yet" },
-    { FR("{\"kind\":\"live\"}"), "frequency.kind",
-      "live exports are not available yet" },
+
+    { FR("{\"kind\":\"recurring\"}"), "frequency.every_hours",
+      "required" },
+    { RE("3"), "frequency.every_hours", "whole number from 4 to 24" },
+    { RE("25"), "frequency.every_hours", "whole number from 4 to 24" },
+    { RE("-4"), "frequency.every_hours", "whole number from 4 to 24" },
+    { RE("4.5"), "frequency.every_hours", "whole number from 4 to 24" },
+    { RE("4.0"), "frequency.every_hours", "whole number from 4 to 24" },
+    { RE("1e1"), "frequency.every_hours", "whole number from 4 to 24" },
+    { RE("4294967300"), "frequency.every_hours", "from 4 to 24" },
+    { RE("99999999999999999999"), "frequency.every_hours", "from 4 to 24" },
+    { RE("\"4\""), "frequency.every_hours", "whole number from 4 to 24" },
+    { RE("null"), "frequency.every_hours", "whole number from 4 to 24" },
+    { RE("4,\"start_date\":null"), "frequency.start_date", "a string" },
+    { RE("4,\"start_date\":\"\""), "frequency.start_date",
+      "existing day" },
+    { RE("4,\"start_date\":\"2026-11-31\""), "frequency.start_date",
+      "existing day" },
+    { RE("4,\"start_date\":\"2026-09-23\""), "frequency.start_date",
+      "60 days back, on 2026-09-24 or later" },
+    { RE("4,\"start_date\":\"2027-11-25\""), "frequency.start_date",
+      "366 days ahead, on 2027-11-24 or earlier" },
+    { RE("4,\"from\":\"2026-11-23\""), "frequency.from",
+      "one_time only" },
+    { RE("4,\"to\":\"2026-11-23\""), "frequency.to", "one_time only" },
+    { RE("4,\"range\":\"today\""), "frequency.range", "one_time only" },
+    { RE("4,\"every\":4"), "frequency.every", "not a known field" },
+
     { OT("\"range\":\"today\",\"a\\u0001\":1"), "frequency.a?",
       "not a known field" },
     { FR("{\"kind\":\"one_time\"}"), "frequency", "from and to" },
@@ -416,6 +442,74 @@ test_zones(void **state)
 }
 
 
+static void
+test_recurring(void **state)
+{
+    ctseg_zone_t        zone;
+    ctseg_export_t      e;
+    ctseg_problems_t    problems;
+    ctseg_export_env_t  env;
+
+    (void) state;
+
+    test_utc(&zone, &env);
+
+    /* from 00:00 of today, so the first run is due */
+
+    assert_true(test_parse(RE("4"), &env, &e, &problems));
+    assert_int_equal(e.freq, CTSEG_FREQ_RECURRING);
+    assert_int_equal(e.every_hours, 4);
+    assert_string_equal(e.start_date, "2026-11-23");
+    assert_true(e.start_ms == NOW - NOW % CTSEG_DAY_MS);
+    assert_true(e.covered_ms == e.start_ms - 1);
+    assert_true(e.next_run_ms == NOW);
+    assert_true(e.cut == 0);
+    assert_int_equal(e.status, CTSEG_PENDING);
+    assert_string_equal(e.from, "");
+    assert_string_equal(e.range, "");
+
+    /* the oldest and the newest day there may be */
+
+    assert_true(test_parse(RE("24,\"start_date\":\"2026-09-24\""), &env,
+                           &e, &problems));
+    assert_int_equal(e.every_hours, 24);
+    assert_string_equal(e.start_date, "2026-09-24");
+    assert_true(e.start_ms == NOW - NOW % CTSEG_DAY_MS - 60 * CTSEG_DAY_MS);
+    assert_true(e.covered_ms == e.start_ms - 1);
+    assert_true(e.next_run_ms == NOW);
+
+    assert_true(test_parse(RE("5,\"start_date\":\"2027-11-24\""), &env,
+                           &e, &problems));
+    assert_true(e.start_ms == NOW - NOW % CTSEG_DAY_MS + 366 * CTSEG_DAY_MS);
+    assert_true(e.covered_ms == e.start_ms - 1);
+    assert_true(e.next_run_ms == e.start_ms);
+
+    /* both wrong, both noted */
+
+    assert_false(test_parse(RE("3,\"start_date\":\"x\""), &env, &e,
+                            &problems));
+    assert_int_equal(problems.n, 2);
+
+    /* a one time export has none of it */
+
+    assert_true(test_parse("{" PID "," FREQ "}", &env, &e, &problems));
+    assert_true(e.start_ms == 0);
+    assert_true(e.covered_ms == 0);
+    assert_true(e.cut == 0);
+    assert_int_equal(e.every_hours, 0);
+
+    /* today is the zone's, and begins where the zone says */
+
+    assert_int_equal(setenv("TZ", "EST5EDT,M3.2.0,M11.1.0", 1), 0);
+    ctseg_zone_system(&zone);
+    env.now_ms = 1793599200000LL - 12 * HOUR;   /* 1 November, 13:00 */
+
+    assert_true(test_parse(RE("4"), &env, &e, &problems));
+    assert_string_equal(e.start_date, "2026-11-01");
+    assert_true(e.start_ms == 1793505600000LL); /* 2026-11-01T04:00:00Z */
+}
+
+
 int
 main(void)
 {
@@ -425,7 +519,8 @@ main(void)
         cmocka_unit_test(test_wrong),
         cmocka_unit_test(test_all_named),
         cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_zones)
+        cmocka_unit_test(test_zones),
+        cmocka_unit_test(test_recurring)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,15 +219,51 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
 }
 
 
+void
+ngx_http_ctseg_schedule(ngx_http_ctseg_worker_t *worker,
+    const ctseg_export_t *e, ctseg_schedule_t *schedule)
+{
+    ngx_memzero(schedule, sizeof(ctseg_schedule_t));
+
+    schedule->zone = &worker->zone;
+    schedule->every_hours = e->every_hours;
+
+    /* checked when it was stored */
+
+    (void) ctseg_date_parse(ctseg_str(e->start_date), &schedule->start);
+}
+
+
+/* what a run that is over leaves in its export */
+
+static void
+ngx_http_ctseg_settle_export(ngx_http_ctseg_worker_t *worker,
+    const ctseg_run_t *run, ctseg_export_t *e)
+{
+    ctseg_schedule_t  schedule;
+
+    e->cut = run->hi;
+    e->incarnation = run->incarnation;
+    e->next_run_ms = 0;
+
+    if (e->freq == CTSEG_FREQ_RECURRING) {
+        ngx_http_ctseg_schedule(worker, e, &schedule);
+        e->next_run_ms = ctseg_schedule_next(&schedule, e->covered_ms);
+    }
+}
+
+
 ctseg_rc_t
-ngx_http_ctseg_settle_thread(ctseg_store_t *store, const ctseg_run_t *run,
-    ctseg_err_t *err)
+ngx_http_ctseg_settle_thread(ngx_http_ctseg_worker_t *worker,
+    const ctseg_run_t *run, ctseg_err_t *err)
 {
     ngx_uint_t      tries;
     ctseg_rc_t      rc;
+    ctseg_store_t  *store;
     ctseg_export_t  e;
     ctseg_status_t  next;
 
+    store = worker->store;
     rc = CTSEG_AGAIN;
 
     for (tries = 0; tries < NGX_HTTP_CTSEG_SAVE_TRIES; tries++) {
@@ -258,7 +294,7 @@ ngx_http_ctseg_settle_thread(ctseg_store_t *store, const ctseg_run_t *run,
         }
 
         e.status = next;
-        e.next_run_ms = 0;
+        ngx_http_ctseg_settle_export(worker, run, &e);
 
         rc = ctseg_export_put(store, &e, err);
 
@@ -280,6 +316,7 @@ ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task)
 {
     ctseg_run_t            *run;
     ctseg_store_t          *store;
+    ctseg_bounds_t          bounds;
     ctseg_export_t          e;
     ngx_http_ctseg_save_t  *save;
 
@@ -288,6 +325,8 @@ ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task)
     run = &save->run;
 
     save->stopped = 0;
+    save->edited = 0;
+    save->head = 0;
     save->rc = CTSEG_OK;
 
     switch (save->what) {
@@ -320,14 +359,27 @@ ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task)
     if (save->what == NGX_HTTP_CTSEG_SAVE_FINISH
         || save->what == NGX_HTTP_CTSEG_SAVE_STOP)
     {
-        save->rc = ngx_http_ctseg_settle_thread(store, run, &save->err);
+        save->rc = ngx_http_ctseg_settle_thread(task->worker, run,
+                                                &save->err);
         return;
     }
 
     save->rc = ctseg_export_get(store, ctseg_str(run->export_id), &e,
                                 &save->err);
 
-    if (save->rc == CTSEG_OK) {
-        save->stopped = e.status == CTSEG_STOPPED;
+    if (save->rc != CTSEG_OK) {
+        return;
+    }
+
+    save->stopped = e.status == CTSEG_STOPPED;
+    save->edited = e.revision != run->export_revision;
+
+    if (run->freq == CTSEG_FREQ_LIVE) {
+        save->rc = ctseg_store_bounds(store, 0, ctseg_mono_ms()
+                                                + NGX_HTTP_CTSEG_LOAD_MS,
+                                      &bounds);
+        save->head = save->rc == CTSEG_OK
+                     && bounds.incarnation == run->incarnation
+                     ? bounds.last : 0;
     }
 }

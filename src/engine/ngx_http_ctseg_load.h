@@ -7,6 +7,7 @@
 #define NGX_HTTP_CTSEG_LOAD_H
 
 
+#include "../model/ctseg_schedule.h"
 #include "../segment/ctseg_batch.h"
 #include "../store/ctseg_state.h"
 #include "../bridge/ngx_http_ctseg_task.h"
@@ -59,17 +60,25 @@ typedef struct {
     ctseg_rc_t              rc;         /* CONFLICT: the lease was lost */
     ctseg_err_t             err;
     unsigned                stopped:1;  /* the export is STOPPED */
+    unsigned                edited:1;   /* it has another revision */
+    uint64_t                head;       /* of the log; live only, else 0 */
 } ngx_http_ctseg_save_t;
 
 void ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task);
 
 /*
- * The export of a run that is over: its next state, then out of the list of
- * the active ones.  Repeated after a crash without harm.  Pool thread.
+ * The export of a run that is over: its next state, and either its next slot
+ * or out of the list of the active ones.  Repeated after a crash without
+ * harm.  Pool thread.
  */
 
-ctseg_rc_t ngx_http_ctseg_settle_thread(ctseg_store_t *store,
+ctseg_rc_t ngx_http_ctseg_settle_thread(ngx_http_ctseg_worker_t *worker,
     const ctseg_run_t *run, ctseg_err_t *err);
+
+/* the slots of a recurring export in the account zone */
+
+void ngx_http_ctseg_schedule(ngx_http_ctseg_worker_t *worker,
+    const ctseg_export_t *e, ctseg_schedule_t *schedule);
 
 
 #endif /* NGX_HTTP_CTSEG_LOAD_H */

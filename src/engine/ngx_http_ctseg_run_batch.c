@@ -30,7 +30,7 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
     ngx_http_ctseg_batch_t  *batch;
 
     if (run->loading || run->unsaved || run->unread
-        || run->loaded >= run->run.hi
+        || run->loaded >= run->saved_hi
         || run->nbatches > run->region->concurrency)
     {
         return;
@@ -47,7 +47,7 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
     batch->run = run;
     batch->load.incarnation = run->run.incarnation;
     batch->load.after = run->loaded;
-    batch->load.hi = run->run.hi;
+    batch->load.hi = run->saved_hi;
     batch->load.pinned = run->run.pinned;
     ngx_memcpy(batch->load.partner_id, run->run.partner_id,
                sizeof(batch->load.partner_id));

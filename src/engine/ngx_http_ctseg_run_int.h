@@ -49,6 +49,8 @@ struct ngx_http_ctseg_run_s {
     ngx_queue_t                 batches;    /* in the order of the log */
     ngx_uint_t                  nbatches;
     uint64_t                    loaded;     /* next load begins after this */
+    uint64_t                    saved_hi;   /* as it is stored: the end of
+                                               what may be loaded */
     int64_t                     reload_at_ms;   /* after a load that failed,
                                                    or 0 */
 
@@ -62,6 +64,9 @@ struct ngx_http_ctseg_run_s {
     unsigned                    dirty:1;    /* the record is behind */
     unsigned                    unsaved:1;  /* a put failed: load no more */
     unsigned                    unread:1;   /* a load failed: nor now */
+    unsigned                    live:1;
+    unsigned                    edited:1;   /* live: ends here, and the next
+                                               run has the new settings */
     unsigned                    stopped:1;  /* by the operator */
     unsigned                    leaving:1;  /* the worker exits */
     unsigned                    lost:1;     /* somebody else owns it */

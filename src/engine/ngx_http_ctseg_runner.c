@@ -14,6 +14,7 @@
 
 
 #define NGX_HTTP_CTSEG_BEAT_MS  1000
+#define NGX_HTTP_CTSEG_LIVE_MS  100
 
 
 static void ngx_http_ctseg_run_pace_handler(ngx_event_t *ev);
@@ -76,7 +77,9 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
     run->region = &worker->conf->regions[record->region];
     run->export_id.data = (u_char *) run->run.export_id;
     run->export_id.len = ngx_strlen(run->run.export_id);
+    run->live = record->freq == CTSEG_FREQ_LIVE;
     run->loaded = record->cursor;
+    run->saved_hi = record->hi;
     run->saved_at = ngx_current_msec;
 
     ngx_queue_init(&run->batches);
@@ -90,7 +93,8 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
     ngx_http_ctseg_nruns++;
     ngx_http_ctseg_hold(worker);
 
-    ngx_add_timer(&run->beat, NGX_HTTP_CTSEG_BEAT_MS);
+    ngx_add_timer(&run->beat, run->live ? NGX_HTTP_CTSEG_LIVE_MS
+                                        : NGX_HTTP_CTSEG_BEAT_MS);
 
     ngx_log_error(NGX_LOG_NOTICE, worker->log, 0,
                   "ctseg: export %V, run %uL: working on (%uL, %uL]",
@@ -155,7 +159,8 @@ ngx_http_ctseg_runner_exports(char (*ids)[CTSEG_ID_TEXT_MAX], ngx_uint_t n)
 ngx_uint_t
 ngx_http_ctseg_run_is_open(ngx_http_ctseg_run_t *run)
 {
-    return !run->stopped && !run->leaving && !run->lost && !run->over;
+    return !run->stopped && !run->leaving && !run->lost && !run->over
+           && !run->edited;
 }
 
 
@@ -202,7 +207,7 @@ ngx_http_ctseg_run_settle(ngx_http_ctseg_run_t *run)
 
     if (ngx_http_ctseg_run_is_open(run)) {
 
-        if (run->run.cursor == run->run.hi) {
+        if (run->run.cursor == run->run.hi && !run->live) {
             ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_FINISH);
 
         } else if (run->dirty && !run->unsaved) {
@@ -235,7 +240,16 @@ ngx_http_ctseg_run_settle(ngx_http_ctseg_run_t *run)
         return;
     }
 
-    if (run->run.cursor == run->run.hi) {
+    if (run->live && run->edited && !run->stopped && !run->leaving) {
+
+        /* what it had not sent belongs to the next run, of the new revision */
+
+        run->run.hi = run->run.cursor;
+        ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_FINISH);
+        return;
+    }
+
+    if (run->run.cursor == run->run.hi && !run->live) {
         ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_FINISH);
         return;
     }
@@ -305,8 +319,19 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
             return;
         }
 
+        run->saved_hi = save->run.hi;
+
         if (save->stopped) {
             run->stopped = 1;
+        }
+
+        if (run->live) {
+            run->edited = save->edited;
+
+            if (save->head > run->run.hi) {
+                run->run.hi = save->head;
+                run->dirty = 1;         /* stored before it is read */
+            }
         }
 
         ngx_http_ctseg_run_go(run);
@@ -337,7 +362,10 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
 }
 
 
-/* once a second: has it been stopped, is the lease to be renewed? */
+/*
+ * Once a second, and ten times for a live run: has it been stopped or edited,
+ * is there more to send, is the lease to be renewed?
+ */
 
 static void
 ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
@@ -346,7 +374,8 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
 
     run = ngx_queue_data(ev, ngx_http_ctseg_run_t, beat);
 
-    ngx_add_timer(ev, NGX_HTTP_CTSEG_BEAT_MS);
+    ngx_add_timer(ev, run->live ? NGX_HTTP_CTSEG_LIVE_MS
+                                : NGX_HTTP_CTSEG_BEAT_MS);
 
     if (run->unread
         && ngx_current_msec - run->unread_at >= NGX_HTTP_CTSEG_RELOAD_MS)

@@ -25,7 +25,8 @@ typedef enum {
     CTSEG_RECORD_EXPORT,
     CTSEG_RECORD_ACTIVE,
     CTSEG_RECORD_RUN,
-    CTSEG_RECORD_LEASE
+    CTSEG_RECORD_LEASE,
+    CTSEG_RECORD_REPLY
 } ctseg_record_type_t;
 
 

@@ -9,6 +9,7 @@
  *   export/<id>              the export
  *   active/<id>              an export that is not final: hint for schedulers
  *   run/<export>/<number>    one run, number in 16 hex digits
+ *   reply/<hex>              the answer to a POST with an Idempotency-Key
  *
  * "p->rev", "e->rev", "r->rev" carry the revision of the record read and are
  * what a put expects; a put that succeeds updates it.
@@ -130,6 +131,36 @@ typedef bool (*ctseg_run_pt)(void *data, const ctseg_run_t *r);
 
 ctseg_rc_t ctseg_run_list(ctseg_store_t *s, const char *export_id,
     ctseg_run_pt cb, void *data, ctseg_err_t *err);
+
+
+/* ---- replies to requests with an Idempotency-Key ---- */
+
+#define CTSEG_REPLY_KEY_MAX  40
+
+typedef struct {
+    char         key[CTSEG_REPLY_KEY_MAX];  /* hex digits; the caller's */
+    uint64_t     request;               /* hash of what was asked */
+    unsigned     status;                /* of the answer; 0: none yet */
+    int64_t      at_ms;
+    char         etag[32];
+    char         location[CTSEG_ID_TEXT_MAX];
+    ctseg_buf_t  body;                  /* the caller frees it */
+    uint64_t     rev;
+} ctseg_reply_t;
+
+/*
+ * With key and request filled in.  OK: the caller does the work and fills the
+ * reply in.  CONFLICT: there is one of the last 24 hours already, *reply is
+ * it; status 0: somebody is at it.
+ */
+
+ctseg_rc_t ctseg_reply_claim(ctseg_store_t *s, ctseg_reply_t *reply,
+    int64_t now_ms, ctseg_err_t *err);
+
+/* store the answer; status 0 forgets the claim */
+
+ctseg_rc_t ctseg_reply_fill(ctseg_store_t *s, ctseg_reply_t *reply,
+    ctseg_err_t *err);
 
 
 #endif /* CTSEG_STATE_H */

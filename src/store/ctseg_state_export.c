@@ -37,7 +37,11 @@ enum {
     CTSEG_EXPORT_RUNS,
     CTSEG_EXPORT_EXPORTED_ON,
     CTSEG_EXPORT_CREATED,
-    CTSEG_EXPORT_NEXT_RUN
+    CTSEG_EXPORT_NEXT_RUN,
+    CTSEG_EXPORT_START_MS,
+    CTSEG_EXPORT_COVERED,
+    CTSEG_EXPORT_CUT,
+    CTSEG_EXPORT_INCARNATION
 };
 
 enum {
@@ -79,6 +83,10 @@ ctseg_export_write(ctseg_store_t *s, ctseg_export_t *e, uint64_t expect,
     ctseg_record_cstr(&out, CTSEG_EXPORT_EXPORTED_ON, e->exported_on);
     ctseg_record_int(&out, CTSEG_EXPORT_CREATED, e->created_ms);
     ctseg_record_int(&out, CTSEG_EXPORT_NEXT_RUN, e->next_run_ms);
+    ctseg_record_int(&out, CTSEG_EXPORT_START_MS, e->start_ms);
+    ctseg_record_int(&out, CTSEG_EXPORT_COVERED, e->covered_ms);
+    ctseg_record_uint(&out, CTSEG_EXPORT_CUT, e->cut);
+    ctseg_record_uint(&out, CTSEG_EXPORT_INCARNATION, e->incarnation);
     ctseg_record_end(&out);
 
     ctseg_state_key(key, "export/%s", e->id);
@@ -127,6 +135,11 @@ ctseg_export_decode(ctseg_record_t *r, const char *key, uint64_t rev,
                           sizeof(e->exported_on));
     e->created_ms = ctseg_record_get_int(r, CTSEG_EXPORT_CREATED);
     e->next_run_ms = ctseg_record_get_int(r, CTSEG_EXPORT_NEXT_RUN);
+    e->start_ms = ctseg_record_get_int(r, CTSEG_EXPORT_START_MS);
+    e->covered_ms = ctseg_record_get_int(r, CTSEG_EXPORT_COVERED);
+    e->cut = ctseg_record_get_uint(r, CTSEG_EXPORT_CUT);
+    e->incarnation = (uint32_t) ctseg_record_get_uint(r,
+                                                   CTSEG_EXPORT_INCARNATION);
     e->rev = rev;
 
     if (strcmp(key + sizeof("export/") - 1, e->id) != 0) {

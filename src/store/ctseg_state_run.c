@@ -51,6 +51,7 @@ enum {
     CTSEG_RUN_FENCE,
 
     CTSEG_RUN_INCARNATION = 70,
+    CTSEG_RUN_FREQ,
 
     CTSEG_RUN_REJECTS = 100             /* + ctseg_reject_t */
 };
@@ -106,6 +107,7 @@ ctseg_run_encode(ctseg_buf_t *out, const ctseg_run_t *run)
     ctseg_record_cstr(out, CTSEG_RUN_OWNER, run->owner);
     ctseg_record_uint(out, CTSEG_RUN_FENCE, run->fence);
     ctseg_record_uint(out, CTSEG_RUN_INCARNATION, run->incarnation);
+    ctseg_record_uint(out, CTSEG_RUN_FREQ, run->freq);
 
     for (i = 0; i < CTSEG_REJECT_N; i++) {
         ctseg_record_uint(out, (uint8_t) (CTSEG_RUN_REJECTS + i),
@@ -203,6 +205,8 @@ ctseg_run_decode(ctseg_record_t *r, const char *key, uint64_t rev,
     run->fence = ctseg_record_get_uint(r, CTSEG_RUN_FENCE);
     run->incarnation = (uint32_t) ctseg_record_get_uint(r,
                                                      CTSEG_RUN_INCARNATION);
+    run->freq = ctseg_state_get_range(r, CTSEG_RUN_FREQ, 0,
+                                      CTSEG_FREQ_LIVE);
     run->rev = rev;
 
     ctseg_run_key(own, run->export_id, run->number);

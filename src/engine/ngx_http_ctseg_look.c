@@ -1,0 +1,594 @@
+/*
+ * The look, on a pool thread: which exports are due, which runs have nobody,
+ * and what a crash left half done.  A claim is a compare-and-set on the run
+ * record, so of all the workers that try one wins.
+ */
+
+#include "../base/ctseg_str.h"
+#include "ngx_http_ctseg_look_int.h"
+
+
+static void ngx_http_ctseg_look_start(ngx_http_ctseg_look_t *look);
+
+
+/* an error for the log; what it is about is tried again, not at each tick */
+
+static void
+ngx_http_ctseg_look_note(ngx_http_ctseg_look_t *look, const char *export_id,
+    const char *what, ctseg_rc_t rc, const ctseg_err_t *err)
+{
+    int64_t  again;
+
+    again = ctseg_now_ms() + NGX_HTTP_CTSEG_AGAIN_MS;
+
+    if (again < look->due_ms) {
+        look->due_ms = again;
+    }
+
+    if (look->nnotes == NGX_HTTP_CTSEG_NOTES
+        || ctseg_mono_ms() < look->quiet_ms)
+    {
+        return;
+    }
+
+    (void) snprintf(look->notes[look->nnotes++], sizeof(look->notes[0]),
+                    "export %s: %s: %s %.120s", export_id, what,
+                    ctseg_rc_name(rc), err->text);
+}
+
+
+static bool
+ngx_http_ctseg_look_id(void *data, const char *export_id)
+{
+    void                   *ids;
+    ngx_uint_t              n;
+    ngx_http_ctseg_look_t  *look;
+
+    look = data;
+
+    if (look->nids == look->allocated) {
+        n = look->allocated == 0 ? 64 : look->allocated * 2;
+
+        ids = realloc(look->ids, n * CTSEG_ID_TEXT_MAX);
+        if (ids == NULL) {
+            return false;               /* the rest is found next time */
+        }
+
+        look->ids = ids;
+        look->allocated = n;
+    }
+
+    (void) snprintf(look->ids[look->nids++], CTSEG_ID_TEXT_MAX, "%s",
+                    export_id);
+
+    return true;
+}
+
+
+static ngx_uint_t
+ngx_http_ctseg_look_is_mine(ngx_http_ctseg_look_t *look,
+    const char *export_id)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < look->nmine; i++) {
+        if (strcmp(look->mine[i], export_id) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* may the run of look->run be taken from its owner? */
+
+static ngx_uint_t
+ngx_http_ctseg_look_is_free(ngx_http_ctseg_look_t *look)
+{
+    ctseg_run_t  *run;
+
+    run = &look->run;
+
+    /* ours by name but not here: a start that failed, or an unclear save */
+
+    if (strcmp(run->owner, look->task.worker->owner) == 0) {
+        return 1;
+    }
+
+    if (ctseg_lease_may_take(look->watch, run->export_id, run->owner,
+                             run->rev, ctseg_mono_ms(), CTSEG_LEASE_TTL_MS))
+    {
+        return 1;
+    }
+
+    look->foreign = 1;
+
+    return 0;
+}
+
+
+static void
+ngx_http_ctseg_look_claim(ngx_http_ctseg_look_t *look)
+{
+    ctseg_rc_t    rc;
+    ctseg_err_t   err;
+    ctseg_run_t  *run;
+
+    run = &look->run;
+
+    if (look->nclaims == NGX_HTTP_CTSEG_CLAIMS || look->nclaims == look->room)
+    {
+        look->foreign = 1;              /* look again soon */
+        return;
+    }
+
+    ngx_memzero(&err, sizeof(err));
+
+    (void) snprintf(run->owner, sizeof(run->owner), "%s",
+                    look->task.worker->owner);
+    run->fence++;
+
+    rc = ctseg_run_put(look->task.worker->store, run, &err);
+
+    if (rc == CTSEG_OK) {
+        look->claims[look->nclaims++] = *run;
+        return;
+    }
+
+    if (rc != CTSEG_CONFLICT) {
+        ngx_http_ctseg_look_note(look, run->export_id,
+                                 "taking over its run failed", rc, &err);
+    }
+}
+
+
+/* end a run that nobody works on; false: not now */
+
+static ngx_uint_t
+ngx_http_ctseg_look_end(ngx_http_ctseg_look_t *look, uint64_t number)
+{
+    ctseg_rc_t       rc;
+    ctseg_err_t      err;
+    ctseg_run_t     *run;
+    ctseg_store_t   *store;
+    ctseg_export_t  *e;
+
+    e = &look->export;
+    run = &look->run;
+    store = look->task.worker->store;
+
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ctseg_run_get(store, e->id, number, run, &err);
+
+    if (rc == CTSEG_OK && run->status == CTSEG_RUN_RUNNING) {
+
+        if (!ngx_http_ctseg_look_is_free(look)) {
+            return 0;                   /* its owner ends it */
+        }
+
+        run->status = CTSEG_RUN_STOPPED;
+        run->finished_ms = ctseg_now_ms();
+        run->retry_at_ms = 0;
+        run->owner[0] = '\0';
+
+        rc = ctseg_run_put(store, run, &err);
+    }
+
+    if (rc == CTSEG_CONFLICT) {
+        look->foreign = 1;
+        return 0;
+    }
+
+    if (rc != CTSEG_OK && rc != CTSEG_NOTFOUND) {
+        ngx_http_ctseg_look_note(look, e->id, "ending its run failed", rc,
+                                 &err);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/*
+ * The export is STOPPED or DONE but still listed: end its run, and the next
+ * one, which was made when the stop came before its export could name it;
+ * then unlist it.
+ */
+
+static void
+ngx_http_ctseg_look_final(ngx_http_ctseg_look_t *look)
+{
+    ctseg_rc_t       rc;
+    ctseg_err_t      err;
+    ctseg_store_t   *store;
+    ctseg_export_t  *e;
+
+    e = &look->export;
+    store = look->task.worker->store;
+
+    ngx_memzero(&err, sizeof(err));
+
+    if (e->runs != 0 && !ngx_http_ctseg_look_end(look, e->runs)) {
+        return;
+    }
+
+    if (!ngx_http_ctseg_look_end(look, e->runs + 1)) {
+        return;
+    }
+
+    rc = ctseg_active_remove(store, e->id, &err);
+
+    if (rc != CTSEG_OK && rc != CTSEG_NOTFOUND) {
+        look->foreign = 1;
+    }
+}
+
+
+/* a live export never rests: its next run begins where the last one ended */
+
+static void
+ngx_http_ctseg_look_next(ngx_http_ctseg_look_t *look)
+{
+    char         id[CTSEG_ID_TEXT_MAX];
+    ctseg_rc_t   rc;
+    ctseg_err_t  err;
+
+    ngx_memzero(&err, sizeof(err));
+    ngx_memcpy(id, look->export.id, sizeof(id));
+
+    rc = ctseg_export_get(look->task.worker->store, ctseg_str(id),
+                          &look->export, &err);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_look_note(look, id, "it cannot be read", rc, &err);
+        return;
+    }
+
+    if (look->export.status == CTSEG_RUNNING) {
+        ngx_http_ctseg_look_start(look);
+    }
+}
+
+
+/* RUNNING: is its run over, given up, or in good hands? */
+
+static void
+ngx_http_ctseg_look_running(ngx_http_ctseg_look_t *look)
+{
+    ctseg_rc_t       rc;
+    ctseg_err_t      err;
+    ctseg_store_t   *store;
+    ctseg_export_t  *e;
+
+    e = &look->export;
+    store = look->task.worker->store;
+
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ctseg_run_get(store, e->id, e->runs, &look->run, &err);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_look_note(look, e->id, "its run cannot be read", rc,
+                                 &err);
+        return;
+    }
+
+    if (look->run.status != CTSEG_RUN_RUNNING) {
+        rc = ngx_http_ctseg_settle_thread(look->task.worker, &look->run,
+                                          &err);
+
+        if (rc == CTSEG_CONFLICT) {
+            look->foreign = 1;
+
+        } else if (rc != CTSEG_OK) {
+            ngx_http_ctseg_look_note(look, e->id, "completing it failed", rc,
+                                     &err);
+
+        } else if (e->freq == CTSEG_FREQ_LIVE) {
+            ngx_http_ctseg_look_next(look);
+        }
+
+        return;
+    }
+
+    if (ngx_http_ctseg_look_is_free(look)) {
+        ngx_http_ctseg_look_claim(look);
+    }
+}
+
+
+/*
+ * After which sequence a new run begins.  A one-time export selects by event
+ * time, so every event kept is looked at.  A recurring one goes on where the
+ * last run ended; its first takes what arrived since the start date.
+ */
+
+static ctseg_rc_t
+ngx_http_ctseg_look_lo(ngx_http_ctseg_look_t *look,
+    const ctseg_bounds_t *bounds, uint64_t *lo)
+{
+    uint64_t         first;
+    ctseg_rc_t       rc;
+    ctseg_pos_t      pos;
+    ctseg_export_t  *e;
+
+    e = &look->export;
+    first = bounds->first != 0 ? bounds->first - 1 : bounds->last;
+
+    if (e->freq == CTSEG_FREQ_ONE_TIME) {
+        *lo = first;
+        return CTSEG_OK;
+    }
+
+    if (e->runs != 0) {
+
+        /* a log that was made anew is new from its first event on */
+
+        *lo = e->incarnation == bounds->incarnation ? e->cut : first;
+
+    } else {
+        rc = ctseg_store_seek(look->task.worker->store, 0, e->start_ms,
+                              ctseg_mono_ms() + CTSEG_STATE_TIMEOUT_MS, &pos);
+        if (rc != CTSEG_OK) {
+            return rc;
+        }
+
+        *lo = pos.sequence;
+    }
+
+    /* not before what is kept, and not behind the end of a log made anew */
+
+    *lo = ngx_max(*lo, first);
+    *lo = ngx_min(*lo, bounds->last);
+
+    return CTSEG_OK;
+}
+
+
+/* the cut and the settings of a new run, as they are at this moment */
+
+static ctseg_rc_t
+ngx_http_ctseg_look_cut(ngx_http_ctseg_look_t *look, ctseg_err_t *err)
+{
+    ctseg_rc_t       rc;
+    ctseg_run_t     *run;
+    uint64_t           slots;
+    ctseg_store_t     *store;
+    ctseg_bounds_t     bounds;
+    ctseg_export_t    *e;
+    ctseg_schedule_t   schedule;
+
+    e = &look->export;
+    run = &look->run;
+    store = look->task.worker->store;
+
+    rc = ctseg_partner_get(store, ctseg_str(e->partner_id), &look->partner,
+                           err);
+    if (rc != CTSEG_OK) {
+        return rc;
+    }
+
+    rc = ctseg_store_bounds(store, 0, ctseg_mono_ms()
+                                      + CTSEG_STATE_TIMEOUT_MS, &bounds);
+    if (rc != CTSEG_OK) {
+        return rc;
+    }
+
+    ngx_memzero(run, sizeof(ctseg_run_t));
+
+    (void) snprintf(run->export_id, sizeof(run->export_id), "%s", e->id);
+    (void) snprintf(run->partner_id, sizeof(run->partner_id), "%s",
+                    e->partner_id);
+    (void) snprintf(run->owner, sizeof(run->owner), "%s",
+                    look->task.worker->owner);
+
+    run->number = e->runs + 1;
+    run->status = CTSEG_RUN_RUNNING;
+    run->export_revision = e->revision;
+    run->region = look->partner.region;
+    run->fence = 1;
+    run->started_ms = ctseg_now_ms();
+    run->scheduled_ms = e->next_run_ms != 0 ? e->next_run_ms
+                                            : run->started_ms;
+    run->coalesced_slots = 1;
+
+    if (e->freq == CTSEG_FREQ_RECURRING) {
+        ngx_http_ctseg_schedule(look->task.worker, e, &schedule);
+        slots = ctseg_schedule_count(&schedule, e->covered_ms,
+                                     run->started_ms);
+        run->coalesced_slots = ngx_max(slots, 1);
+    }
+
+    ctseg_run_pin(run, e, &look->partner);
+
+    run->incarnation = bounds.incarnation;
+    run->hi = bounds.last;
+
+    rc = ngx_http_ctseg_look_lo(look, &bounds, &run->lo);
+    run->cursor = run->lo;
+
+    return rc;
+}
+
+
+/* make the next run, then let the export say RUNNING */
+
+static void
+ngx_http_ctseg_look_start(ngx_http_ctseg_look_t *look)
+{
+    ctseg_rc_t       rc;
+    ctseg_err_t      err;
+    ctseg_store_t   *store;
+    ctseg_export_t  *e;
+
+    e = &look->export;
+    store = look->task.worker->store;
+
+    ngx_memzero(&err, sizeof(err));
+
+    if (look->nclaims == NGX_HTTP_CTSEG_CLAIMS || look->nclaims == look->room)
+    {
+        look->foreign = 1;
+        return;
+    }
+
+    rc = ngx_http_ctseg_look_cut(look, &err);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_look_note(look, e->id, "starting its run failed", rc,
+                                 &err);
+        return;
+    }
+
+    rc = ctseg_run_create(store, &look->run, &err);
+
+    if (rc == CTSEG_CONFLICT) {
+
+        /* made by another worker, which may have died before the next step */
+
+        rc = ctseg_run_get(store, e->id, e->runs + 1, &look->run, &err);
+
+        if (rc != CTSEG_OK || !ngx_http_ctseg_look_is_free(look)) {
+            look->foreign = 1;
+            return;
+        }
+
+        look->run.fence++;
+        (void) snprintf(look->run.owner, sizeof(look->run.owner), "%s",
+                        look->task.worker->owner);
+
+        rc = ctseg_run_put(store, &look->run, &err);
+    }
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_look_note(look, e->id, "starting its run failed", rc,
+                                 &err);
+        return;
+    }
+
+    e->status = ctseg_export_step(e->freq, e->status, CTSEG_ON_START);
+    e->runs = look->run.number;
+    e->next_run_ms = 0;
+    e->covered_ms = ngx_max(e->covered_ms, look->run.started_ms);
+    e->covered_ms = ngx_max(e->covered_ms, look->run.scheduled_ms);
+
+    rc = ctseg_export_put(store, e, &err);
+
+    if (rc == CTSEG_OK) {
+        look->claims[look->nclaims++] = look->run;
+        return;
+    }
+
+    /* stopped in between, or the store failed: the next look sorts it out */
+
+    if (rc == CTSEG_CONFLICT) {
+        look->foreign = 1;
+
+    } else {
+        ngx_http_ctseg_look_note(look, e->id, "starting its run failed", rc,
+                                 &err);
+    }
+}
+
+
+/* PENDING: is it due? */
+
+static void
+ngx_http_ctseg_look_pending(ngx_http_ctseg_look_t *look)
+{
+    ctseg_export_t  *e;
+
+    e = &look->export;
+
+    if (e->next_run_ms <= ctseg_now_ms()) {
+        ngx_http_ctseg_look_start(look);
+        return;
+    }
+
+    if (e->next_run_ms < look->due_ms) {
+        look->due_ms = e->next_run_ms;
+    }
+}
+
+
+static void
+ngx_http_ctseg_look_export(ngx_http_ctseg_look_t *look, const char *id)
+{
+    ctseg_rc_t   rc;
+    ctseg_err_t  err;
+
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ctseg_export_get(look->task.worker->store, ctseg_str(id),
+                          &look->export, &err);
+
+    if (rc == CTSEG_NOTFOUND) {
+        return;                         /* being created, or tidied up */
+    }
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_look_note(look, id, "it cannot be read", rc, &err);
+        return;
+    }
+
+    switch (look->export.status) {
+
+    case CTSEG_PENDING:
+        ngx_http_ctseg_look_pending(look);
+        return;
+
+    case CTSEG_RUNNING:
+        ngx_http_ctseg_look_running(look);
+        return;
+
+    default:
+        ngx_http_ctseg_look_final(look);
+    }
+}
+
+
+void
+ngx_http_ctseg_look_thread(ngx_http_ctseg_task_t *task)
+{
+    uint64_t                rev;
+    ctseg_rc_t              rc;
+    ngx_uint_t              i;
+    ctseg_err_t             err;
+    ctseg_store_t          *store;
+    ngx_http_ctseg_look_t  *look;
+
+    look = (ngx_http_ctseg_look_t *) task;
+    store = task->worker->store;
+
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ctseg_store_wait(store, look->seen_rev, 0, &rev);
+
+    if (rc == CTSEG_AGAIN && !look->foreign
+        && look->due_ms > ctseg_now_ms())
+    {
+        return;                         /* nothing happened */
+    }
+
+    look->nids = 0;
+    look->due_ms = INT64_MAX;
+    look->foreign = 0;
+
+    rc = ctseg_active_list(store, ngx_http_ctseg_look_id, look, &rev, &err);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_look_note(look, "-", "listing the exports failed", rc,
+                                 &err);
+        return;
+    }
+
+    for (i = 0; i < look->nids; i++) {
+        if (!ngx_http_ctseg_look_is_mine(look, look->ids[i])) {
+            ngx_http_ctseg_look_export(look, look->ids[i]);
+        }
+    }
+
+    look->seen_rev = rev;
+}

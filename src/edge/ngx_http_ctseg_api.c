@@ -16,6 +16,9 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_ctseg_api_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ctseg_api_refuse(ngx_http_request_t *r,
+    ngx_http_ctseg_route_t *route);
+static ngx_uint_t ngx_http_ctseg_api_is_foreign(ngx_http_request_t *r);
 static ngx_http_ctseg_route_t *ngx_http_ctseg_api_route(
     ngx_http_request_t *r, ngx_str_t *path, ngx_str_t *id, ngx_str_t *number,
     u_char *allow);
@@ -54,6 +57,9 @@ static ngx_http_ctseg_route_t  ngx_http_ctseg_routes[] = {
 
     { NGX_HTTP_GET, ngx_string("/exports/{id}"),
       ngx_http_ctseg_export_get_thread, 0 },
+
+    { NGX_HTTP_PATCH, ngx_string("/exports/{id}"),
+      ngx_http_ctseg_export_patch_thread, 1 },
 
     { NGX_HTTP_POST, ngx_string("/exports/{id}/stop"),
       ngx_http_ctseg_export_stop_thread, 0 },
@@ -145,9 +151,7 @@ ngx_http_ctseg_api_handler(ngx_http_request_t *r)
     ngx_http_ctseg_call_t      *call;
     ngx_http_ctseg_route_t     *route;
     ngx_http_core_loc_conf_t   *clcf;
-    ngx_http_ctseg_loc_conf_t  *lcf;
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     /* "/ctseg/api/" and "/ctseg/api" both leave "/partners" */
@@ -176,31 +180,10 @@ ngx_http_ctseg_api_handler(ngx_http_request_t *r)
                                             "method", allow);
     }
 
-    if (route->method != NGX_HTTP_GET && !lcf->api_write) {
-        return ngx_http_ctseg_api_problem(r, NGX_HTTP_FORBIDDEN,
-                                          "this API is read-only: writing "
-                                          "needs \"ctseg_api write=on\"",
-                                          NULL);
-    }
+    rc = ngx_http_ctseg_api_refuse(r, route);
 
-    if (route->body && !ngx_http_ctseg_is_json(r)) {
-        return ngx_http_ctseg_api_problem(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                          "Content-Type must be "
-                                          "application/json", NULL);
-    }
-
-    if (route->body && ngx_http_ctseg_is_encoded(r)) {
-        return ngx_http_ctseg_api_problem(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                          "Content-Encoding must be absent",
-                                          NULL);
-    }
-
-    if (ngx_http_ctseg_worker() == NULL
-        || ngx_http_ctseg_worker()->store == NULL)
-    {
-        return ngx_http_ctseg_api_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                          "the store could not be opened, see "
-                                          "the error log", NULL);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     call = ngx_http_ctseg_api_call(r, route, &id, &number);
@@ -232,6 +215,98 @@ ngx_http_ctseg_api_handler(ngx_http_request_t *r)
                                            ngx_http_ctseg_api_body_handler);
 
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+/* what can be refused before the body is read; NGX_DECLINED: nothing */
+
+static ngx_int_t
+ngx_http_ctseg_api_refuse(ngx_http_request_t *r,
+    ngx_http_ctseg_route_t *route)
+{
+    ngx_http_ctseg_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
+
+    if (route->method != NGX_HTTP_GET && !lcf->api_write) {
+        return ngx_http_ctseg_api_problem(r, NGX_HTTP_FORBIDDEN,
+                                          "this API is read-only: writing "
+                                          "needs \"ctseg_api write=on\"",
+                                          NULL);
+    }
+
+    if (route->method != NGX_HTTP_GET && ngx_http_ctseg_api_is_foreign(r)) {
+        return ngx_http_ctseg_api_problem(r, NGX_HTTP_FORBIDDEN,
+                                          "a page of another site may not "
+                                          "write here", NULL);
+    }
+
+    if (route->body && !ngx_http_ctseg_is_json(r)) {
+        return ngx_http_ctseg_api_problem(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                          "Content-Type must be "
+                                          "application/json", NULL);
+    }
+
+    if (route->body && ngx_http_ctseg_is_encoded(r)) {
+        return ngx_http_ctseg_api_problem(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                          "Content-Encoding must be absent",
+                                          NULL);
+    }
+
+    if (ngx_http_ctseg_worker() == NULL
+        || ngx_http_ctseg_worker()->store == NULL)
+    {
+        return ngx_http_ctseg_api_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                          "the store could not be opened, see "
+                                          "the error log", NULL);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * Does a browser send this for a page of another origin?  It would add the
+ * credentials that its user has here.  Sec-Fetch-Site tells (W3C, Fetch
+ * Metadata); older ones send Origin only.  Other clients send neither.
+ */
+
+static ngx_uint_t
+ngx_http_ctseg_api_is_foreign(ngx_http_request_t *r)
+{
+    u_char      *p;
+    ngx_str_t   *value, origin;
+
+    value = ngx_http_ctseg_header_in(r, "sec-fetch-site",
+                                     sizeof("sec-fetch-site") - 1);
+
+    if (value != NULL) {
+        return !((value->len == 11
+                  && ngx_strncmp(value->data, "same-origin", 11) == 0)
+                 || (value->len == 4
+                     && ngx_strncmp(value->data, "none", 4) == 0));
+    }
+
+    value = ngx_http_ctseg_header_in(r, "origin", sizeof("origin") - 1);
+
+    if (value == NULL) {
+        return 0;
+    }
+
+    p = ngx_strlcasestrn(value->data, value->data + value->len,
+                         (u_char *) "://", 3 - 1);
+
+    if (p == NULL || r->headers_in.host == NULL) {
+        return 1;
+    }
+
+    origin.data = p + 3;
+    origin.len = value->data + value->len - origin.data;
+
+    return origin.len != r->headers_in.host->value.len
+           || ngx_strncasecmp(origin.data, r->headers_in.host->value.data,
+                              origin.len)
+              != 0;
 }
 
 
@@ -343,16 +418,30 @@ ngx_http_ctseg_api_call(ngx_http_request_t *r, ngx_http_ctseg_route_t *route,
 {
     char                   *p;
     size_t                  size;
-    ngx_str_t              *if_match, none;
+    ngx_str_t              *if_match, *key, *path, none;
     ngx_http_ctseg_call_t  *call;
 
     ngx_str_null(&none);
 
     if_match = r->headers_in.if_match != NULL ? &r->headers_in.if_match->value
                                               : &none;
+    path = &none;
+    key = NULL;
+
+    if (route->method == NGX_HTTP_POST) {
+        key = ngx_http_ctseg_header_in(r, "idempotency-key",
+                                       sizeof("idempotency-key") - 1);
+    }
+
+    if (key != NULL) {
+        path = &r->uri;
+
+    } else {
+        key = &none;
+    }
 
     size = sizeof(ngx_http_ctseg_call_t) + id->len + number->len + r->args.len
-           + if_match->len;
+           + if_match->len + path->len + key->len;
 
     call = ngx_http_ctseg_task_create(ngx_http_ctseg_worker(), size,
                                       route->thread, ngx_http_ctseg_api_done);
@@ -366,6 +455,13 @@ ngx_http_ctseg_api_call(ngx_http_request_t *r, ngx_http_ctseg_route_t *route,
     ngx_http_ctseg_call_copy(&call->number, number, &p);
     ngx_http_ctseg_call_copy(&call->args, &r->args, &p);
     ngx_http_ctseg_call_copy(&call->if_match, if_match, &p);
+    ngx_http_ctseg_call_copy(&call->path, path, &p);
+    ngx_http_ctseg_call_copy(&call->idempotency_key, key, &p);
+
+    if (key->len != 0) {
+        call->work = route->thread;
+        call->task.thread = ngx_http_ctseg_idempotent_thread;
+    }
 
     call->r = r;
     call->status = NGX_HTTP_OK;

@@ -11,6 +11,7 @@
 #include "../base/ctseg_json.h"
 #include "../base/ctseg_problem.h"
 #include "../base/ctseg_str.h"
+#include "../model/ctseg_query.h"
 #include "../store/ctseg_state.h"
 #include "../bridge/ngx_http_ctseg_task.h"
 #include "ngx_http_ctseg_reply.h"
@@ -18,8 +19,6 @@
 
 #define NGX_HTTP_CTSEG_JSON_DEPTH  16
 #define NGX_HTTP_CTSEG_JSON_NODES  4096
-
-#define NGX_HTTP_CTSEG_PER_PAGE    20
 
 #define NGX_HTTP_CTSEG_LOCATION_MAX  2048
 
@@ -37,6 +36,9 @@ struct ngx_http_ctseg_call_s {
     ctseg_str_t              number;    /* {number} of the path, or empty */
     ctseg_str_t              args;      /* query, still encoded */
     ctseg_str_t              if_match;
+    ctseg_str_t              path;      /* with an Idempotency-Key only */
+    ctseg_str_t              idempotency_key;
+    ngx_http_ctseg_thread_pt  work;     /* of the resource */
     ngx_http_ctseg_body_t    body;
 
     /* for the thread's own use, freed with the call */
@@ -138,6 +140,11 @@ void ngx_http_ctseg_list_close(ctseg_json_writer_t *w, unsigned page,
     unsigned per_page, unsigned total);
 
 
+/* the work of a call, done once for each Idempotency-Key */
+
+void ngx_http_ctseg_idempotent_thread(ngx_http_ctseg_task_t *task);
+
+
 /* ---- the resources: thread functions of the route table ---- */
 
 void ngx_http_ctseg_partner_list_thread(ngx_http_ctseg_task_t *task);
@@ -149,6 +156,7 @@ void ngx_http_ctseg_partner_delete_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_export_get_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_export_patch_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_export_stop_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_run_list_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_run_get_thread(ngx_http_ctseg_task_t *task);

@@ -58,51 +58,68 @@ ngx_http_ctseg_export_answer(ngx_http_ctseg_call_t *call, ngx_uint_t status,
 }
 
 
-/* the page is chosen by ids alone */
+typedef struct {
+    ctseg_query_t            query;
+    ngx_http_ctseg_items_t   ids;       /* the page is chosen by ids alone */
+} ngx_http_ctseg_export_list_t;
+
 
 static bool
 ngx_http_ctseg_export_collect(void *data, const ctseg_export_t *e)
 {
-    return ngx_http_ctseg_items_add(data, e->id);
+    ngx_http_ctseg_export_list_t  *list;
+
+    list = data;
+
+    return !ctseg_query_matches(&list->query, e)
+           || ngx_http_ctseg_items_add(&list->ids, e->id);
 }
 
 
 void
 ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task)
 {
-    char                    *id;
-    unsigned                 i, page, per_page;
-    ctseg_rc_t               rc;
-    ctseg_err_t              err;
-    ctseg_export_t           e;
-    ctseg_json_writer_t      w;
-    ngx_http_ctseg_call_t   *call;
-    ngx_http_ctseg_items_t   ids;
+    char                          *id;
+    unsigned                       i, first;
+    ctseg_rc_t                     rc;
+    ctseg_err_t                    err;
+    ctseg_query_t                 *q;
+    ctseg_export_t                 e;
+    ctseg_problems_t               problems;
+    ctseg_json_writer_t            w;
+    ngx_http_ctseg_call_t         *call;
+    ngx_http_ctseg_export_list_t   list;
 
     call = (ngx_http_ctseg_call_t *) task;
 
-    if (!ngx_http_ctseg_call_page(call, &page, &per_page)) {
+    ngx_memzero(&list, sizeof(list));
+    ngx_memzero(&err, sizeof(err));
+    problems.n = 0;
+
+    q = &list.query;
+    list.ids.size = CTSEG_ID_TEXT_MAX;
+
+    if (!ctseg_query_parse(q, call->args, &problems)) {
+        ngx_http_ctseg_call_problem(call, 400, "the query has wrong values",
+                                    &problems);
         return;
     }
 
-    ngx_memzero(&ids, sizeof(ids));
-    ngx_memzero(&err, sizeof(err));
-    ids.size = CTSEG_ID_TEXT_MAX;
-
     rc = ctseg_export_list(task->worker->store, ngx_http_ctseg_export_collect,
-                           &ids, &err);
+                           &list, &err);
 
-    if (rc == CTSEG_OK && ids.failed) {
+    if (rc == CTSEG_OK && list.ids.failed) {
         rc = CTSEG_NOMEM;
     }
 
     w.buf = &call->out;
     w.comma = false;
+    first = (q->page - 1) * q->per_page;
 
     ngx_http_ctseg_list_open(&w);
 
-    for (i = 0; rc == CTSEG_OK && i < per_page; i++) {
-        id = ngx_http_ctseg_items_newest(&ids, (page - 1) * per_page + i);
+    for (i = 0; rc == CTSEG_OK && i < q->per_page; i++) {
+        id = ngx_http_ctseg_items_newest(&list.ids, first + i);
 
         if (id == NULL) {
             break;
@@ -115,12 +132,202 @@ ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task)
         }
     }
 
-    ngx_http_ctseg_list_close(&w, page, per_page, ids.n);
-    ngx_http_ctseg_items_free(&ids);
+    ngx_http_ctseg_list_close(&w, q->page, q->per_page, list.ids.n);
+    ngx_http_ctseg_items_free(&list.ids);
 
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
     }
+}
+
+
+static void
+ngx_http_ctseg_export_env(ngx_http_ctseg_worker_t *worker,
+    ctseg_export_env_t *env)
+{
+    env->now_ms = ctseg_now_ms();
+    env->zone = &worker->zone;
+    env->custom_events = worker->conf->custom_events;
+}
+
+
+/*
+ * Does the partner exist, and does nginx reach its region?  Noted if not;
+ * false when the store failed, which is answered then.
+ */
+
+static bool
+ngx_http_ctseg_export_partner(ngx_http_ctseg_call_t *call,
+    const char *partner_id, ctseg_problems_t *problems)
+{
+    ctseg_rc_t                rc;
+    ctseg_err_t               err;
+    ctseg_partner_t           p;
+    ngx_http_ctseg_worker_t  *worker;
+
+    worker = call->task.worker;
+
+    if (partner_id[0] == '\0') {
+        return true;
+    }
+
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ctseg_partner_get(worker->store, ctseg_str(partner_id), &p, &err);
+
+    if (rc == CTSEG_NOTFOUND || (rc == CTSEG_OK && p.deleting)) {
+        ctseg_problem(problems, "partner_id", "names no partner");
+        return true;
+    }
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_call_store_problem(call, rc, &err, "partner");
+        return false;
+    }
+
+    if (worker->conf->regions[p.region].uri.len == 0) {
+        ctseg_problem(problems, "partner_id", "the partner's region is "
+                      "\"%s\", for which nginx.conf has no ctseg_segment",
+                      ctseg_region_name(p.region));
+    }
+
+    return true;
+}
+
+
+/*
+ * One try of a PATCH: OK, or AGAIN when the export was changed meanwhile, or
+ * CTSEG_INVALID when something else is answered already.
+ */
+
+static ctseg_rc_t
+ngx_http_ctseg_export_patch(ngx_http_ctseg_call_t *call,
+    const ctseg_json_t *json, ctseg_export_t *e, ctseg_err_t *err)
+{
+    bool                 valid;
+    char                 partner_id[CTSEG_ID_TEXT_MAX];
+    ctseg_rc_t           rc;
+    const char          *rule;
+    ctseg_problems_t     problems;
+    ctseg_export_env_t   env;
+
+    rc = ctseg_export_get(call->task.worker->store, call->id, e, err);
+
+    if (rc != CTSEG_OK) {
+        return rc;
+    }
+
+    if (!ngx_http_ctseg_call_matches(call, e->revision)) {
+        return CTSEG_INVALID;
+    }
+
+    rule = NULL;
+    problems.n = 0;
+    ngx_memcpy(partner_id, e->partner_id, sizeof(partner_id));
+
+    ngx_http_ctseg_export_env(call->task.worker, &env);
+
+    valid = ctseg_export_patch(e, json, &env, &problems, &rule);
+
+    if (rule != NULL) {
+        ngx_http_ctseg_call_problem(call, 409, rule, NULL);
+        return CTSEG_INVALID;
+    }
+
+    if (valid && !ngx_http_ctseg_export_partner(call, e->partner_id,
+                                                &problems))
+    {
+        return CTSEG_INVALID;
+    }
+
+    if (problems.n != 0) {
+        ngx_http_ctseg_call_problem(call, 422, "the export has wrong fields",
+                                    &problems);
+        return CTSEG_INVALID;
+    }
+
+    rc = ctseg_export_put(call->task.worker->store, e, err);
+
+    if (rc == CTSEG_CONFLICT) {
+        return CTSEG_AGAIN;
+    }
+
+    if (rc != CTSEG_OK || ngx_strcmp(e->partner_id, partner_id) == 0) {
+        return rc;
+    }
+
+    /*
+     * A partner that is deleted meanwhile has looked for exports before this
+     * one was stored, or it will find it: looking again settles which.
+     */
+
+    if (!ngx_http_ctseg_export_partner(call, e->partner_id, &problems)) {
+        return CTSEG_INVALID;
+    }
+
+    if (problems.n == 0) {
+        return CTSEG_OK;
+    }
+
+    ngx_memcpy(e->partner_id, partner_id, sizeof(partner_id));
+    e->revision++;
+
+    rc = ctseg_export_put(call->task.worker->store, e, err);
+
+    if (rc != CTSEG_OK) {
+        return rc == CTSEG_CONFLICT ? CTSEG_AGAIN : rc;
+    }
+
+    ngx_http_ctseg_call_problem(call, 422, "the export has wrong fields",
+                                &problems);
+    return CTSEG_INVALID;
+}
+
+
+void
+ngx_http_ctseg_export_patch_thread(ngx_http_ctseg_task_t *task)
+{
+    unsigned                tries;
+    ctseg_rc_t              rc;
+    ctseg_err_t             err;
+    ctseg_json_t           *json;
+    ctseg_export_t          e;
+    ngx_http_ctseg_call_t  *call;
+
+    call = (ngx_http_ctseg_call_t *) task;
+
+    if (!ngx_http_ctseg_call_json(call, &json)) {
+        return;
+    }
+
+    ngx_memzero(&err, sizeof(err));
+    rc = CTSEG_AGAIN;
+
+    for (tries = 0; rc == CTSEG_AGAIN && tries < 8; tries++) {
+        rc = ngx_http_ctseg_export_patch(call, json, &e, &err);
+    }
+
+    if (rc == CTSEG_INVALID) {
+        return;
+    }
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
+        return;
+    }
+
+    ngx_http_ctseg_export_answer(call, 200, &e);
+
+    if (call->is_problem) {
+        return;
+    }
+
+    /* one member more than the resource has: open its last brace again */
+
+    call->out.len -= sizeof("}\n") - 1;
+    ctseg_buf_cstr(&call->out, e.freq == CTSEG_FREQ_LIVE
+                               ? ",\"applies_from\":\"next_batch\"}\n"
+                               : ",\"applies_from\":\"next_run\"}\n");
 }
 
 
@@ -131,7 +338,6 @@ ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task)
     ctseg_err_t               err;
     ctseg_json_t             *json;
     ctseg_export_t            e;
-    ctseg_partner_t           p;
     ctseg_problems_t          problems;
     ctseg_export_env_t        env;
     ngx_http_ctseg_call_t    *call;
@@ -148,30 +354,14 @@ ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task)
     ngx_memzero(&err, sizeof(err));
     problems.n = 0;
 
-    env.now_ms = ctseg_now_ms();
-    env.zone = &worker->zone;
-    env.custom_events = worker->conf->custom_events;
+    ngx_http_ctseg_export_env(worker, &env);
 
     (void) ctseg_export_parse(&e, json, &env, &problems);
 
     /* so that an unknown partner is named together with the other errors */
 
-    if (e.partner_id[0] != '\0') {
-        rc = ctseg_partner_get(worker->store, ctseg_str(e.partner_id), &p,
-                               &err);
-
-        if (rc == CTSEG_NOTFOUND) {
-            ctseg_problem(&problems, "partner_id", "names no partner");
-
-        } else if (rc != CTSEG_OK) {
-            ngx_http_ctseg_call_store_problem(call, rc, &err, "partner");
-            return;
-
-        } else if (worker->conf->regions[p.region].uri.len == 0) {
-            ctseg_problem(&problems, "partner_id", "the partner's region is "
-                          "\"%s\", for which nginx.conf has no ctseg_segment",
-                          ctseg_region_name(p.region));
-        }
+    if (!ngx_http_ctseg_export_partner(call, e.partner_id, &problems)) {
+        return;
     }
 
     if (problems.n != 0) {
@@ -361,4 +551,6 @@ ngx_http_ctseg_run_get_thread(ngx_http_ctseg_task_t *task)
 
     ctseg_run_render(&w, NULL, &run);
     ctseg_buf_char(&call->out, '\n');
+
+    ngx_http_ctseg_call_etag(call, run.rev);
 }

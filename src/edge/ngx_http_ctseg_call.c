@@ -149,89 +149,23 @@ ngx_http_ctseg_call_etag(ngx_http_ctseg_call_t *call, uint64_t revision)
 }
 
 
-static void
-ngx_http_ctseg_page_arg(ctseg_str_t arg, unsigned *page, unsigned *per_page,
-    ctseg_problems_t *problems)
-{
-    char         name[64];
-    size_t       n;
-    int64_t      value;
-    const char  *eq;
-    ctseg_str_t  text;
-
-    eq = memchr(arg.data, '=', arg.len);
-    n = eq != NULL ? (size_t) (eq - arg.data) : arg.len;
-
-    text.data = arg.data + n + (eq != NULL);
-    text.len = arg.len - n - (eq != NULL);
-
-    (void) snprintf(name, sizeof(name), "%.*s", (int) (n < 60 ? n : 60),
-                    arg.data);
-
-    if (n == 4 && memcmp(arg.data, "page", 4) == 0) {
-
-        if (!ctseg_str_int64(text, &value) || value < 1 || value > 1000000) {
-            ctseg_problem(problems, name, "must be a number from 1 to "
-                          "1000000");
-            return;
-        }
-
-        *page = (unsigned) value;
-        return;
-    }
-
-    if (n == 8 && memcmp(arg.data, "per_page", 8) == 0) {
-
-        if (!ctseg_str_int64(text, &value)
-            || (value != 10 && value != 20 && value != 30 && value != 40))
-        {
-            ctseg_problem(problems, name, "must be 10, 20, 30 or 40");
-            return;
-        }
-
-        *per_page = (unsigned) value;
-        return;
-    }
-
-    ctseg_problem(problems, name, "is not a parameter of this list");
-}
-
-
 bool
 ngx_http_ctseg_call_page(ngx_http_ctseg_call_t *call, unsigned *page,
     unsigned *per_page)
 {
-    size_t            i;
-    ctseg_str_t       arg;
+    ctseg_query_t     q;
     ctseg_problems_t  problems;
 
-    *page = 1;
-    *per_page = NGX_HTTP_CTSEG_PER_PAGE;
     problems.n = 0;
 
-    arg.data = call->args.data;
-    arg.len = 0;
-
-    for (i = 0; i <= call->args.len; i++) {
-
-        if (i < call->args.len && call->args.data[i] != '&') {
-            arg.len++;
-            continue;
-        }
-
-        if (arg.len != 0) {
-            ngx_http_ctseg_page_arg(arg, page, per_page, &problems);
-        }
-
-        arg.data = call->args.data + i + 1;
-        arg.len = 0;
-    }
-
-    if (problems.n != 0) {
+    if (!ctseg_query_parse_page(&q, call->args, &problems)) {
         ngx_http_ctseg_call_problem(call, 400, "the query has wrong values",
                                     &problems);
         return false;
     }
+
+    *page = q.page;
+    *per_page = q.per_page;
 
     return true;
 }

@@ -282,7 +282,7 @@ ngx_http_ctseg_settle_thread(ngx_http_ctseg_worker_t *worker,
             return ctseg_active_remove(store, e.id, err);
         }
 
-        if (e.runs != run->number) {
+        if (e.runs != run->number || e.status != CTSEG_RUNNING) {
             return CTSEG_OK;            /* it went on without us */
         }
 

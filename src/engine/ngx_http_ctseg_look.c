@@ -246,7 +246,11 @@ ngx_http_ctseg_look_next(ngx_http_ctseg_look_t *look)
         return;
     }
 
-    if (look->export.status == CTSEG_RUNNING) {
+    /* if it has a newer run, another worker was here first */
+
+    if (look->export.status == CTSEG_RUNNING
+        && look->export.runs == look->run.number)
+    {
         ngx_http_ctseg_look_start(look);
     }
 }
@@ -450,7 +454,9 @@ ngx_http_ctseg_look_start(ngx_http_ctseg_look_t *look)
 
         rc = ctseg_run_get(store, e->id, e->runs + 1, &look->run, &err);
 
-        if (rc != CTSEG_OK || !ngx_http_ctseg_look_is_free(look)) {
+        if (rc != CTSEG_OK || look->run.status != CTSEG_RUN_RUNNING
+            || !ngx_http_ctseg_look_is_free(look))
+        {
             look->foreign = 1;
             return;
         }

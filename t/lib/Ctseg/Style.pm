@@ -42,10 +42,10 @@ my $banned = qr/(?<![\w.>])(?:strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol
 
 my $unfinished = join '|', 'TO' . 'DO', 'FIX' . 'ME', 'X' . 'XX';
 
-# pieces, so that this file does not find itself
+# a path outside of the project, which a user has not got; in pieces, so that
+# this file does not find itself
 
-my $places = join '|', '\.\./' . 'shared/', 'session' . ' of the\b',
-	'/work/' . '(?:main|shared)\b', '\bcoding ' . 'agent';
+my $places = '\.\./' . 'shared/|/home' . '/\w+/|/root' . '/\w+';
 
 # check(path, text): list of [line, NAME, detail]
 

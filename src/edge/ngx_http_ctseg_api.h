@@ -44,7 +44,6 @@ struct ngx_http_ctseg_call_s {
     /* for the thread's own use, freed with the call */
 
     ctseg_arena_t           *arena;
-    int64_t                  now_ms;
 
     /* the answer */
 
@@ -64,6 +63,10 @@ char *ngx_http_ctseg_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 /* ---- for thread functions ---- */
+
+/* the whole body in memory, or false with the problem set as the answer */
+
+bool ngx_http_ctseg_call_body(ngx_http_ctseg_call_t *call);
 
 /* the body as a tree, or false with the problem set as the answer */
 

@@ -33,6 +33,21 @@ ngx_http_ctseg_partner_answer(ngx_http_ctseg_call_t *call, ngx_uint_t status,
 }
 
 
+/* a nickname can be lost to another at creation and at a rename */
+
+static void
+ngx_http_ctseg_partner_taken(ngx_http_ctseg_call_t *call)
+{
+    ctseg_problems_t  problems;
+
+    problems.n = 0;
+    ctseg_problem(&problems, "nickname", "is taken by another partner");
+
+    ngx_http_ctseg_call_problem(call, 409, "a nickname names one partner",
+                                &problems);
+}
+
+
 static bool
 ngx_http_ctseg_partner_collect(void *data, const ctseg_partner_t *p)
 {
@@ -121,10 +136,7 @@ ngx_http_ctseg_partner_create_thread(ngx_http_ctseg_task_t *task)
     rc = ctseg_partner_create(task->worker->store, &p, ctseg_now_ms(), &err);
 
     if (rc == CTSEG_CONFLICT) {
-        problems.n = 0;
-        ctseg_problem(&problems, "nickname", "is taken by another partner");
-        ngx_http_ctseg_call_problem(call, 409, "a nickname names one partner",
-                                    &problems);
+        ngx_http_ctseg_partner_taken(call);
         return;
     }
 
@@ -209,10 +221,7 @@ ngx_http_ctseg_partner_patch_thread(ngx_http_ctseg_task_t *task)
     }
 
     if (rc == CTSEG_CONFLICT) {
-        problems.n = 0;
-        ctseg_problem(&problems, "nickname", "is taken by another partner");
-        ngx_http_ctseg_call_problem(call, 409, "a nickname names one partner",
-                                    &problems);
+        ngx_http_ctseg_partner_taken(call);
         return;
     }
 

@@ -7,6 +7,19 @@
 
 
 bool
+ngx_http_ctseg_call_body(ngx_http_ctseg_call_t *call)
+{
+    if (ngx_http_ctseg_body_complete(&call->body)) {
+        return true;
+    }
+
+    ngx_http_ctseg_call_problem(call, 500, "the body could not be read back "
+                                "from its temporary file", NULL);
+    return false;
+}
+
+
+bool
 ngx_http_ctseg_call_json(ngx_http_ctseg_call_t *call, ctseg_json_t **json)
 {
     char         detail[320];
@@ -14,9 +27,7 @@ ngx_http_ctseg_call_json(ngx_http_ctseg_call_t *call, ctseg_json_t **json)
     ctseg_str_t  text;
     ctseg_err_t  err;
 
-    if (!ngx_http_ctseg_body_complete(&call->body)) {
-        ngx_http_ctseg_call_problem(call, 500, "the body could not be read "
-                                    "back from its temporary file", NULL);
+    if (!ngx_http_ctseg_call_body(call)) {
         return false;
     }
 

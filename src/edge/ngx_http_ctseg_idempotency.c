@@ -57,9 +57,7 @@ ngx_http_ctseg_idempotent_thread(ngx_http_ctseg_task_t *task)
     ngx_memzero(&reply, sizeof(reply));
     ngx_memzero(&err, sizeof(err));
 
-    if (!ngx_http_ctseg_body_complete(&call->body)) {
-        ngx_http_ctseg_call_problem(call, 500, "the body could not be read "
-                                    "back from its temporary file", NULL);
+    if (!ngx_http_ctseg_call_body(call)) {
         return;
     }
 

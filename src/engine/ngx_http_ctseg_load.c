@@ -16,7 +16,6 @@ typedef struct {
     ngx_http_ctseg_load_t  *load;
     size_t                  bytes;
     ngx_uint_t              blocks;
-    unsigned                full:1;     /* the batch takes no more */
 } ngx_http_ctseg_load_ctx_t;
 
 
@@ -38,15 +37,12 @@ ngx_http_ctseg_load_damage(ngx_http_ctseg_load_t *load, uint64_t sequence)
 /* the events of a block that are in the cut, one by one */
 
 static ctseg_next_t
-ngx_http_ctseg_load_events(ngx_http_ctseg_load_ctx_t *ctx,
+ngx_http_ctseg_load_events(ngx_http_ctseg_load_t *load,
     const ctseg_block_t *b)
 {
-    uint64_t                sequence;
-    ctseg_str_t             rest;
-    ctseg_event_t           ev;
-    ngx_http_ctseg_load_t  *load;
-
-    load = ctx->load;
+    uint64_t       sequence;
+    ctseg_str_t    rest;
+    ctseg_event_t  ev;
 
     if (ctseg_block_verify(b) != CTSEG_OK) {
         return ngx_http_ctseg_load_damage(load, b->first);
@@ -69,8 +65,7 @@ ngx_http_ctseg_load_events(ngx_http_ctseg_load_ctx_t *ctx,
         }
 
         if (!ctseg_batch_offer(&load->batch, &ev)) {
-            ctx->full = 1;
-            return CTSEG_UNTAKEN;
+            return CTSEG_UNTAKEN;       /* the batch takes no more */
         }
     }
 
@@ -102,7 +97,7 @@ ngx_http_ctseg_load_block(void *data, const ctseg_block_t *b)
 
     } else {
         ctx->bytes += b->payload.len;
-        next = ngx_http_ctseg_load_events(ctx, b);
+        next = ngx_http_ctseg_load_events(load, b);
     }
 
     if (next == CTSEG_GO_ON

@@ -26,7 +26,6 @@ static void ngx_http_ctseg_run_free(ngx_http_ctseg_run_t *run);
 
 
 static ngx_queue_t  ngx_http_ctseg_runs;
-static ngx_uint_t   ngx_http_ctseg_nruns;
 static ngx_uint_t   ngx_http_ctseg_lost;
 
 
@@ -34,7 +33,6 @@ void
 ngx_http_ctseg_runner_init(ngx_http_ctseg_worker_t *worker)
 {
     ngx_queue_init(&ngx_http_ctseg_runs);
-    ngx_http_ctseg_nruns = 0;
 }
 
 
@@ -90,7 +88,6 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
                              ngx_http_ctseg_run_pace_handler);
 
     ngx_queue_insert_tail(&ngx_http_ctseg_runs, &run->queue);
-    ngx_http_ctseg_nruns++;
     ngx_http_ctseg_hold(worker);
 
     ngx_add_timer(&run->beat, run->live ? NGX_HTTP_CTSEG_LIVE_MS
@@ -104,13 +101,6 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
     ngx_http_ctseg_run_go(run);
 
     return NGX_OK;
-}
-
-
-ngx_uint_t
-ngx_http_ctseg_runner_count(void)
-{
-    return ngx_http_ctseg_nruns;
 }
 
 
@@ -474,7 +464,6 @@ ngx_http_ctseg_run_free(ngx_http_ctseg_run_t *run)
     }
 
     ngx_queue_remove(&run->queue);
-    ngx_http_ctseg_nruns--;
     ngx_http_ctseg_release(run->worker);
 
     ngx_free(run->save);

@@ -26,9 +26,8 @@ void ngx_http_ctseg_runner_init(ngx_http_ctseg_worker_t *worker);
 ngx_int_t ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
     const ctseg_run_t *run);
 
-/* how many there are, and is this export's among them? */
+/* is this export's run here? */
 
-ngx_uint_t ngx_http_ctseg_runner_count(void);
 ngx_uint_t ngx_http_ctseg_runner_has(const char *export_id);
 
 /* names of the exports whose runs are here, at most n of them; how many */

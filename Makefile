@@ -21,7 +21,7 @@ MODULE =	$(OUT)/$(NAME).so
 SOURCES :=	$(sort $(wildcard $(NAME).c src/*/*.c src/*/*.h \
 			src/dashboard/*))
 PURE :=		$(sort $(wildcard $(foreach room,base model store clevertap \
-			segment,src/$(room)/ctseg*.c)))
+			segment outbox,src/$(room)/ctseg*.c)))
 UNITS :=	$(sort $(wildcard t/unit/*/test_*.c))
 FUZZERS :=	$(sort $(wildcard t/fuzz/fuzz_*.c))
 

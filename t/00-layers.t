@@ -23,14 +23,16 @@ my %may = (
 	clevertap	=> [qw/ base model /],
 	store		=> [qw/ base model /],
 	conf		=> [qw/ base model /],
-	bridge		=> [qw/ base conf /],
-	edge		=> [qw/ base model segment clevertap store conf
-				bridge /],
-	engine		=> [qw/ base model segment clevertap store conf
-				bridge /],
+	outbox		=> [qw/ base model segment store /],
+	bridge		=> [qw/ base model segment conf /],
+	edge		=> [qw/ base model segment clevertap store outbox
+				conf bridge /],
+	engine		=> [qw/ base model segment clevertap store outbox
+				conf bridge /],
 );
 
-my %pure = map { $_ => 1 } qw/ base model segment clevertap store /;
+my %pure = map { $_ => 1 } qw/ base model segment clevertap store
+	outbox /;
 
 # headers of libraries => files that may include them
 

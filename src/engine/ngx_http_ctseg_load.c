@@ -1,7 +1,5 @@
 /*
- * Reading and saving, on pool threads.  A load copies what it needs into the
- * batch and ends its read transaction before the batch goes anywhere: one
- * that stayed open over a network wait would make the log's file grow.
+ * Loading a batch and saving how far a run came, on pool threads.
  */
 
 #include "../base/ctseg_str.h"
@@ -10,106 +8,6 @@
 
 #define NGX_HTTP_CTSEG_LOAD_MS     10000
 #define NGX_HTTP_CTSEG_SAVE_TRIES  8
-
-
-typedef struct {
-    ngx_http_ctseg_load_t  *load;
-    size_t                  bytes;
-    ngx_uint_t              blocks;
-} ngx_http_ctseg_load_ctx_t;
-
-
-/* what was read before it is good and goes out; then it is met again */
-
-static ctseg_next_t
-ngx_http_ctseg_load_damage(ngx_http_ctseg_load_t *load, uint64_t sequence)
-{
-    if (load->batch.upto == load->after) {
-        load->rc = ctseg_err(&load->err, CTSEG_CORRUPT,
-                             "the log is damaged at %llu",
-                             (unsigned long long) sequence);
-    }
-
-    return CTSEG_UNTAKEN;
-}
-
-
-/* the events of a block that are in the cut, one by one */
-
-static ctseg_next_t
-ngx_http_ctseg_load_events(ngx_http_ctseg_load_t *load,
-    const ctseg_block_t *b)
-{
-    uint64_t       sequence;
-    ctseg_str_t    rest;
-    ctseg_event_t  ev;
-
-    if (ctseg_block_verify(b) != CTSEG_OK) {
-        return ngx_http_ctseg_load_damage(load, b->first);
-    }
-
-    rest = b->payload;
-
-    for (sequence = b->first; sequence <= ctseg_block_last(b); sequence++) {
-
-        if (sequence > load->hi) {
-            return CTSEG_ENOUGH;
-        }
-
-        if (ctseg_event_decode(&rest, &ev) != CTSEG_OK) {
-            return ngx_http_ctseg_load_damage(load, sequence);
-        }
-
-        if (sequence <= load->batch.upto) {
-            continue;
-        }
-
-        if (!ctseg_batch_offer(&load->batch, &ev)) {
-            return CTSEG_UNTAKEN;       /* the batch takes no more */
-        }
-    }
-
-    return CTSEG_GO_ON;
-}
-
-
-static ctseg_next_t
-ngx_http_ctseg_load_block(void *data, const ctseg_block_t *b)
-{
-    uint64_t                    last;
-    ctseg_next_t                next;
-    ngx_http_ctseg_load_t      *load;
-    ngx_http_ctseg_load_ctx_t  *ctx;
-
-    ctx = data;
-    load = ctx->load;
-
-    if (b->first > load->hi) {
-        return CTSEG_UNTAKEN;
-    }
-
-    if (!ctseg_block_may_match(b, load->pinned.kinds, load->pinned.from_ms,
-                               load->pinned.to_ms))
-    {
-        last = ctseg_block_last(b);
-        ctseg_batch_skip(&load->batch, last < load->hi ? last : load->hi);
-        next = CTSEG_GO_ON;
-
-    } else {
-        ctx->bytes += b->payload.len;
-        next = ngx_http_ctseg_load_events(load, b);
-    }
-
-    if (next == CTSEG_GO_ON
-        && (load->batch.upto >= load->hi
-            || ctx->bytes >= NGX_HTTP_CTSEG_LOAD_BYTES
-            || ++ctx->blocks >= NGX_HTTP_CTSEG_LOAD_BLOCKS))
-    {
-        return CTSEG_ENOUGH;
-    }
-
-    return next;
-}
 
 
 /* the key as it is now: a corrected one takes effect on the next batch */
@@ -151,66 +49,26 @@ ngx_http_ctseg_load_key(ngx_http_ctseg_load_t *load, ctseg_partner_t *p)
 void
 ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
 {
-    ctseg_rc_t                  rc;
-    ctseg_pos_t                 after, next;
-    ctseg_store_t              *store;
-    ctseg_partner_t             p;
-    ngx_http_ctseg_load_t      *load;
-    ngx_http_ctseg_load_ctx_t   ctx;
+    ctseg_read_t            read;
+    ctseg_partner_t         p;
+    ngx_http_ctseg_load_t  *load;
 
     load = (ngx_http_ctseg_load_t *) task;
-    store = task->worker->store;
 
     load->rc = ngx_http_ctseg_load_key(load, &p);
     if (load->rc != CTSEG_OK) {
         return;
     }
 
-    ctseg_batch_begin(&load->batch, &load->pinned,
-                      ctseg_store_installation(store), p.write_key,
-                      load->after);
+    read.pinned = &load->pinned;
+    read.write_key = p.write_key;
+    read.incarnation = load->incarnation;
+    read.after = load->after;
+    read.hi = load->hi;
 
-    ngx_memzero(&ctx, sizeof(ctx));
-    ctx.load = load;
-
-    ngx_memzero(&after, sizeof(after));
-    after.incarnation = load->incarnation;
-    after.sequence = load->after;
-
-    rc = ctseg_store_scan(store, 0, &after, ngx_http_ctseg_load_block, &ctx,
-                          ctseg_mono_ms() + NGX_HTTP_CTSEG_LOAD_MS, &next);
-
-    if (load->rc != CTSEG_OK) {
-        return;
-    }
-
-    if (rc == CTSEG_OK || rc == CTSEG_AGAIN) {
-
-        /* position 0 is before the first event of any log */
-
-        if (next.incarnation != load->incarnation) {
-            rc = CTSEG_TRIMMED;
-            load->batch.upto = load->after;
-
-        } else if (load->batch.upto == load->after) {
-            rc = CTSEG_CORRUPT;         /* the log ends inside the cut */
-        }
-    }
-
-    if (load->batch.upto == load->after) {
-        load->rc = ctseg_err(&load->err, rc, "reading the log after %llu "
-                             "failed: %s", (unsigned long long) load->after,
-                             rc == CTSEG_TRIMMED
-                             ? "these events are not there any more"
-                             : ctseg_rc_name(rc));
-        return;
-    }
-
-    /* what was read before an error is good, the error comes again */
-
-    ctseg_batch_end(&load->batch);
-
-    load->rc = load->batch.rc;
+    load->rc = ctseg_read_batch(task->worker->store, &read,
+                                ctseg_mono_ms() + NGX_HTTP_CTSEG_LOAD_MS,
+                                &load->batch, &load->err);
 }
 
 

@@ -8,15 +8,9 @@
 
 
 #include "../model/ctseg_schedule.h"
-#include "../segment/ctseg_batch.h"
 #include "../store/ctseg_state.h"
+#include "../outbox/ctseg_read.h"
 #include "../bridge/ngx_http_ctseg_task.h"
-
-
-/* memory that one load may touch, and headers it may look at */
-
-#define NGX_HTTP_CTSEG_LOAD_BYTES    (64 * 1024 * 1024)
-#define NGX_HTTP_CTSEG_LOAD_BLOCKS   65536
 
 
 /* read the next batch of (after, hi]; first member of a larger struct */

@@ -5,6 +5,7 @@
  */
 
 #include "../base/ctseg_str.h"
+#include "../outbox/ctseg_cut.h"
 #include "ngx_http_ctseg_look_int.h"
 
 
@@ -303,64 +304,16 @@ ngx_http_ctseg_look_running(ngx_http_ctseg_look_t *look)
 }
 
 
-/*
- * After which sequence a new run begins.  A one-time export selects by event
- * time, so every event kept is looked at.  A recurring one goes on where the
- * last run ended; its first takes what arrived since the start date.
- */
-
-static ctseg_rc_t
-ngx_http_ctseg_look_lo(ngx_http_ctseg_look_t *look,
-    const ctseg_bounds_t *bounds, uint64_t *lo)
-{
-    uint64_t         first;
-    ctseg_rc_t       rc;
-    ctseg_pos_t      pos;
-    ctseg_export_t  *e;
-
-    e = &look->export;
-    first = bounds->first != 0 ? bounds->first - 1 : bounds->last;
-
-    if (e->freq == CTSEG_FREQ_ONE_TIME) {
-        *lo = first;
-        return CTSEG_OK;
-    }
-
-    if (e->runs != 0) {
-
-        /* a log that was made anew is new from its first event on */
-
-        *lo = e->incarnation == bounds->incarnation ? e->cut : first;
-
-    } else {
-        rc = ctseg_store_seek(look->task.worker->store, 0, e->start_ms,
-                              ctseg_mono_ms() + CTSEG_STATE_TIMEOUT_MS, &pos);
-        if (rc != CTSEG_OK) {
-            return rc;
-        }
-
-        *lo = pos.sequence;
-    }
-
-    /* not before what is kept, and not behind the end of a log made anew */
-
-    *lo = ngx_max(*lo, first);
-    *lo = ngx_min(*lo, bounds->last);
-
-    return CTSEG_OK;
-}
-
-
 /* the cut and the settings of a new run, as they are at this moment */
 
 static ctseg_rc_t
 ngx_http_ctseg_look_cut(ngx_http_ctseg_look_t *look, ctseg_err_t *err)
 {
-    ctseg_rc_t       rc;
-    ctseg_run_t     *run;
     uint64_t           slots;
+    ctseg_rc_t         rc;
+    ctseg_cut_t        cut;
+    ctseg_run_t       *run;
     ctseg_store_t     *store;
-    ctseg_bounds_t     bounds;
     ctseg_export_t    *e;
     ctseg_schedule_t   schedule;
 
@@ -374,8 +327,8 @@ ngx_http_ctseg_look_cut(ngx_http_ctseg_look_t *look, ctseg_err_t *err)
         return rc;
     }
 
-    rc = ctseg_store_bounds(store, 0, ctseg_mono_ms()
-                                      + CTSEG_STATE_TIMEOUT_MS, &bounds);
+    rc = ctseg_cut_next(store, e, ctseg_mono_ms() + CTSEG_STATE_TIMEOUT_MS,
+                        &cut, err);
     if (rc != CTSEG_OK) {
         return rc;
     }
@@ -407,13 +360,12 @@ ngx_http_ctseg_look_cut(ngx_http_ctseg_look_t *look, ctseg_err_t *err)
 
     ctseg_run_pin(run, e, &look->partner);
 
-    run->incarnation = bounds.incarnation;
-    run->hi = bounds.last;
+    run->incarnation = cut.incarnation;
+    run->lo = cut.lo;
+    run->hi = cut.hi;
+    run->cursor = cut.lo;
 
-    rc = ngx_http_ctseg_look_lo(look, &bounds, &run->lo);
-    run->cursor = run->lo;
-
-    return rc;
+    return CTSEG_OK;
 }
 
 

@@ -6,7 +6,7 @@
 #define NGX_HTTP_CTSEG_RUN_INT_H
 
 
-#include "ngx_http_ctseg_deliver.h"
+#include "../bridge/ngx_http_ctseg_deliver.h"
 #include "ngx_http_ctseg_rate.h"
 #include "ngx_http_ctseg_runner.h"
 

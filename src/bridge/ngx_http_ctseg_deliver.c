@@ -10,7 +10,7 @@
 
 #include "../base/ctseg_str.h"
 #include "../segment/ctseg_answer.h"
-#include "../bridge/ngx_http_ctseg_ctx.h"
+#include "ngx_http_ctseg_ctx.h"
 #include "ngx_http_ctseg_background.h"
 #include "ngx_http_ctseg_deliver.h"
 

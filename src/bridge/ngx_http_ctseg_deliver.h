@@ -7,7 +7,7 @@
 #define NGX_HTTP_CTSEG_DELIVER_H
 
 
-#include "../bridge/ngx_http_ctseg_task.h"
+#include "ngx_http_ctseg_task.h"
 
 
 typedef struct ngx_http_ctseg_delivery_s  ngx_http_ctseg_delivery_t;

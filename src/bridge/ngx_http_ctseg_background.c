@@ -10,7 +10,7 @@
  * long.
  */
 
-#include "../bridge/ngx_http_ctseg_ctx.h"
+#include "ngx_http_ctseg_ctx.h"
 #include "ngx_http_ctseg_background.h"
 
 

@@ -1,0 +1,171 @@
+/*
+ * A read copies what it needs into the batch and ends its read transaction
+ * before the batch goes anywhere: one that stayed open over a network wait
+ * would make the log's file grow.  Blocks that cannot match are passed over
+ * by their headers.
+ */
+
+#include <string.h>
+
+#include "ctseg_read.h"
+
+
+typedef struct {
+    const ctseg_read_t  *read;
+    ctseg_batch_t       *batch;
+    ctseg_rc_t           rc;
+    ctseg_err_t         *err;
+    size_t               bytes;
+    unsigned             blocks;
+} ctseg_read_walk_t;
+
+
+/* what was read before it is good and goes out; then it is met again */
+
+static ctseg_next_t
+ctseg_read_damage(ctseg_read_walk_t *walk, uint64_t sequence)
+{
+    if (walk->batch->upto == walk->read->after) {
+        walk->rc = ctseg_err(walk->err, CTSEG_CORRUPT,
+                             "the log is damaged at %llu",
+                             (unsigned long long) sequence);
+    }
+
+    return CTSEG_UNTAKEN;
+}
+
+
+/* the events of a block that are in the cut, one by one */
+
+static ctseg_next_t
+ctseg_read_events(ctseg_read_walk_t *walk, const ctseg_block_t *block)
+{
+    uint64_t       sequence;
+    ctseg_str_t    rest;
+    ctseg_event_t  ev;
+
+    if (ctseg_block_verify(block) != CTSEG_OK) {
+        return ctseg_read_damage(walk, block->first);
+    }
+
+    rest = block->payload;
+
+    for (sequence = block->first; sequence <= ctseg_block_last(block);
+         sequence++)
+    {
+        if (sequence > walk->read->hi) {
+            return CTSEG_ENOUGH;
+        }
+
+        if (ctseg_event_decode(&rest, &ev) != CTSEG_OK) {
+            return ctseg_read_damage(walk, sequence);
+        }
+
+        if (sequence <= walk->batch->upto) {
+            continue;
+        }
+
+        if (!ctseg_batch_offer(walk->batch, &ev)) {
+            return CTSEG_UNTAKEN;       /* the batch takes no more */
+        }
+    }
+
+    return CTSEG_GO_ON;
+}
+
+
+static ctseg_next_t
+ctseg_read_block(void *data, const ctseg_block_t *block)
+{
+    uint64_t               last;
+    ctseg_next_t           next;
+    ctseg_read_walk_t     *walk;
+    const ctseg_read_t    *read;
+    const ctseg_pinned_t  *pinned;
+
+    walk = data;
+    read = walk->read;
+    pinned = read->pinned;
+
+    if (block->first > read->hi) {
+        return CTSEG_UNTAKEN;
+    }
+
+    if (!ctseg_block_may_match(block, pinned->kinds, pinned->from_ms,
+                               pinned->to_ms))
+    {
+        last = ctseg_block_last(block);
+        ctseg_batch_skip(walk->batch, last < read->hi ? last : read->hi);
+        next = CTSEG_GO_ON;
+
+    } else {
+        walk->bytes += block->payload.len;
+        next = ctseg_read_events(walk, block);
+    }
+
+    if (next == CTSEG_GO_ON
+        && (walk->batch->upto >= read->hi
+            || walk->bytes >= CTSEG_READ_BYTES
+            || ++walk->blocks >= CTSEG_READ_BLOCKS))
+    {
+        return CTSEG_ENOUGH;
+    }
+
+    return next;
+}
+
+
+ctseg_rc_t
+ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
+    ctseg_batch_t *b, ctseg_err_t *err)
+{
+    ctseg_rc_t         rc;
+    ctseg_pos_t        after, next;
+    ctseg_read_walk_t  walk;
+
+    ctseg_batch_begin(b, r->pinned, ctseg_store_installation(s),
+                      r->write_key, r->after);
+
+    memset(&walk, 0, sizeof(ctseg_read_walk_t));
+    walk.read = r;
+    walk.batch = b;
+    walk.err = err;
+
+    memset(&after, 0, sizeof(ctseg_pos_t));
+    after.incarnation = r->incarnation;
+    after.sequence = r->after;
+
+    rc = ctseg_store_scan(s, 0, &after, ctseg_read_block, &walk, deadline,
+                          &next);
+
+    if (walk.rc != CTSEG_OK) {
+        return walk.rc;
+    }
+
+    if (rc == CTSEG_OK || rc == CTSEG_AGAIN) {
+
+        /* position 0 is before the first event of any log */
+
+        if (next.incarnation != r->incarnation) {
+            rc = CTSEG_TRIMMED;
+            b->upto = r->after;
+
+        } else if (b->upto == r->after) {
+            rc = CTSEG_CORRUPT;         /* the log ends inside the cut */
+        }
+    }
+
+    if (b->upto == r->after) {
+        return ctseg_err(err, rc, "reading the log after %llu failed: %s",
+                         (unsigned long long) r->after,
+                         rc == CTSEG_TRIMMED
+                         ? "these events are not there any more"
+                         : ctseg_rc_name(rc));
+    }
+
+    /* what was read before an error is good, the error comes again */
+
+    ctseg_batch_end(b);
+
+    return b->rc;
+}

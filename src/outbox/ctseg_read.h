@@ -1,0 +1,42 @@
+/*
+ * Reading the log in batches: the events of a cut, each with its verdict,
+ * those that are wanted as messages.  Pool threads.
+ */
+
+#ifndef CTSEG_READ_H
+#define CTSEG_READ_H
+
+
+#include "../segment/ctseg_batch.h"
+#include "../store/ctseg_store.h"
+
+
+/* memory that one read may touch, and headers it may look at */
+
+#define CTSEG_READ_BYTES   (64 * 1024 * 1024)
+#define CTSEG_READ_BLOCKS  65536
+
+
+typedef struct {
+    const ctseg_pinned_t  *pinned;
+    const char            *write_key;
+    uint32_t               incarnation; /* of the log that is cut */
+    uint64_t               after;       /* read (after, hi], as much of it */
+    uint64_t               hi;          /* as one batch takes */
+} ctseg_read_t;
+
+
+/*
+ * The next batch into b (zeroed by the caller, freed by it in any case).  OK:
+ * it is whole, covers (after, b->upto], and may hold no event.  TRIMMED: the
+ * events are gone.  CORRUPT: the log is damaged right behind "after", or ends
+ * before hi; what is good before a damage comes first, as a batch of its own.
+ * Where a batch ends depends on the log, the cut and the pinned settings, and
+ * on nothing else.  r and what it points to are borrowed until b is freed.
+ */
+
+ctseg_rc_t ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r,
+    int64_t deadline, ctseg_batch_t *b, ctseg_err_t *err);
+
+
+#endif /* CTSEG_READ_H */

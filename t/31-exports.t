@@ -295,6 +295,37 @@ is_deeply($api->get('/status')->{json}{exports}, { PENDING => 0,
 	'the status counts them');
 
 
+# ---- profiles ----
+
+# none are collected yet, so there is nothing to send
+
+$api->upload($t->url(1, '/1/upload'), upload_body(10, ts => time));
+$r = $api->post('/exports', { @ok, type => 'profile' });
+is($r->{status}, 201, 'an export of profiles');
+is($r->{json}{type}, 'profile', '... is one');
+ok(!exists $r->{json}{events}, '... without a choice of events');
+my $profiles = $api->until($r->{json}{id}, 'DONE');
+is_deeply([ @{$profiles->{last_run}}{qw/ scanned sent filtered / } ],
+	[ 10, 0, 10 ], 'and no event goes out by it');
+is_deeply([ map { $_->{id} } @{$api->get('/exports?type=profile')
+	->{json}{items}} ], [ $profiles->{id} ], 'the list tells it apart');
+wrong({ @ok, type => 'profile', events => { set => 'system' } },
+	'events', qr/type profile/);
+wrong({ partner_id => $us, type => 'profile', frequency => {
+	kind => 'recurring', every_hours => 4 } },
+	'frequency.every_hours', qr/24 with the type profile/);
+$r = $api->post('/exports', { partner_id => $us, type => 'profile',
+	frequency => { kind => 'recurring', every_hours => 24 } });
+is($r->{status}, 201, 'once a day');
+$api->until($r->{json}{id}, 'PENDING');
+is($api->patch("/exports/$r->{json}{id}", { type => 'event' })->{status},
+	409, 'it does not become one of events');
+is($api->patch("/exports/$r->{json}{id}", { frequency => {
+	kind => 'recurring', every_hours => 12 } })->{status}, 422,
+	'nor twice a day');
+is($api->post("/exports/$r->{json}{id}/stop")->{status}, 200, 'a stop');
+
+
 # ---- runs and a stop ----
 
 $api->upload($t->url(1, '/1/upload'), upload_body(10, ts => time));
@@ -303,7 +334,7 @@ my $id = $api->export($us);
 wait_for { $s->stats->{held} == 1 } 10, 'a run at work';
 is($api->get('/status')->{json}{exports}{RUNNING}, 1, 'one is running');
 is_deeply([ @{$api->get('/status')->{json}{sequence}}{qw/ first last / } ],
-	[ 1, 10 ], 'over ten events');
+	[ 1, 20 ], 'over twenty events');
 
 my $list_of_runs = $api->get("/exports/$id/runs")->{json};
 is_deeply([ @{$list_of_runs}{qw/ page per_page total pages / } ],

@@ -129,11 +129,11 @@ typedef struct {
  * Fills every field above but id, rev: status PENDING, revision 1, dates of a
  * range resolved, next_run_ms = now for one time.  Every wrong, missing,
  * unknown or read-only field is noted; true when there was none.  That the
- * partner exists is for the caller to check.  Type profile is noted as not
- * available yet.  Live: start_ms and next_run_ms are now.  Recurring:
- * start_ms is 00:00 of the start date (default today), covered_ms lies just
- * before it, next_run_ms is start_ms or now, whichever is later; a start date
- * more than 60 days back is refused.
+ * partner exists is for the caller to check.  A profile has no events (set
+ * and kinds are 0) and recurs every 24 hours.  Live: start_ms and next_run_ms
+ * are now.  Recurring: start_ms is 00:00 of the start date (default today),
+ * covered_ms lies just before it, next_run_ms is start_ms or now, whichever is
+ * later; a start date more than 60 days back is refused.
  */
 
 bool ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,

@@ -298,6 +298,15 @@ ctseg_export_freq_hours(ctseg_export_parse_t *x, const ctseg_json_t *freq)
         return;
     }
 
+    /* whole profiles, as often as the original exports them: once a day */
+
+    if (x->e->type == CTSEG_TYPE_PROFILE && hours != CTSEG_EVERY_HOURS_MAX) {
+        ctseg_problem(x->problems, "frequency.every_hours",
+                      "must be %d with the type profile",
+                      CTSEG_EVERY_HOURS_MAX);
+        return;
+    }
+
     x->e->every_hours = (unsigned) hours;
 }
 

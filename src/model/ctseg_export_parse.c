@@ -86,10 +86,6 @@ ctseg_export_parse_type(ctseg_export_parse_t *x, const ctseg_json_t *body)
 
         if (type == 0) {
             ctseg_problem(x->problems, "type", "must be event or profile");
-
-        } else if (type == CTSEG_TYPE_PROFILE && !x->patch) {
-            ctseg_problem(x->problems, "type",
-                          "profile exports are not available yet");
         }
     }
 

@@ -162,8 +162,11 @@ static const struct {
     { "{\"partner_id\":\"a\\u0000\"," FREQ "}", "partner_id", "id of" },
     { "{\"partner_id\":\"0123456789012345678901234567890123456789\","
       FREQ "}", "partner_id", "id of" },
-    { "{" PID "," FREQ ",\"type\":\"profile\"}", "type",
-      "not available yet" },
+    { "{" PID "," FREQ ",\"type\":\"profile\","
+      "\"events\":{\"set\":\"system\"}}", "events", "type profile" },
+    { "{" PID ",\"type\":\"profile\",\"frequency\":"
+      "{\"kind\":\"recurring\",\"every_hours\":12}}",
+      "frequency.every_hours", "24 with the type profile" },
     { "{" PID "," FREQ ",\"type\":\"x\"}", "type", "event or profile" },
     { "{" PID "," FREQ ",\"type\":1}", "type", "a string" },
     { "{" PID "," FREQ ",\"format\":\"csv\"}", "format", "json" },
@@ -271,6 +274,38 @@ static const struct {
     { OT("\"from\":\"2026-09-23\",\"to\":\"2026-11-23\""),
       "frequency.from", "60 days back, on 2026-09-24" }
 };
+
+
+/* what there is to choose of events does not hold for profiles */
+
+static void
+test_profile(void **state)
+{
+    ctseg_zone_t        zone;
+    ctseg_export_t      e;
+    ctseg_problems_t    problems;
+    ctseg_export_env_t  env;
+
+    (void) state;
+
+    test_utc(&zone, &env);
+
+    assert_true(test_parse("{" PID ",\"type\":\"profile\"," FREQ "}", &env,
+                           &e, &problems));
+    assert_int_equal(e.type, CTSEG_TYPE_PROFILE);
+    assert_int_equal(e.set, 0);
+    assert_int_equal(e.kinds, 0);
+    assert_int_equal(e.npriority, 3);
+
+    assert_true(test_parse("{" PID ",\"type\":\"profile\",\"frequency\":"
+                           "{\"kind\":\"recurring\",\"every_hours\":24}}",
+                           &env, &e, &problems));
+    assert_int_equal(e.every_hours, 24);
+
+    assert_true(test_parse("{" PID ",\"type\":\"profile\",\"frequency\":"
+                           "{\"kind\":\"live\"}}", &env, &e, &problems));
+    assert_int_equal(e.freq, CTSEG_FREQ_LIVE);
+}
 
 
 static void
@@ -516,6 +551,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_profile),
         cmocka_unit_test(test_wrong),
         cmocka_unit_test(test_all_named),
         cmocka_unit_test(test_ranges),

@@ -174,6 +174,12 @@ is($health->{state}, 'retrying', '... its partner is retrying');
 like($health->{reason}, qr/no answer/, '... for that reason');
 like($health->{$_}, qr/^\d{4}-.*Z$/, "... $_ an instant")
 	for qw/ since retry_at /;
+$e = wait_for { my $x = $api->show($refused);
+	$x->{last_run}{retries} >= 3 && $x } 30, 'three attempts';
+is($api->get("/partners/$e->{partner_id}")->{json}{health}{since},
+	$health->{since}, '... since the first of its failures');
+cmp_ok($e->{last_run}{last_error}{at}, 'gt', $health->{since},
+	'... of which the last is shown by the run');
 $eu->start;
 $e = $api->until($refused, 'DONE');
 is($e->{last_run}{sent}, $events, 'refused: sent when somebody came');

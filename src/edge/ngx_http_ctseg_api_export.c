@@ -11,11 +11,15 @@ static ctseg_rc_t
 ngx_http_ctseg_export_item(ngx_http_ctseg_call_t *call,
     ctseg_json_writer_t *w, const ctseg_export_t *e, ctseg_err_t *err)
 {
-    ctseg_rc_t   rc;
-    ctseg_run_t  run;
+    ctseg_rc_t                rc;
+    ctseg_run_t               run;
+    ctseg_limits_t            limits;
+    ngx_http_ctseg_region_t  *region;
+
+    ngx_memzero(&limits, sizeof(ctseg_limits_t));
 
     if (e->runs == 0) {
-        ctseg_export_render(w, NULL, e, NULL, ctseg_now_ms());
+        ctseg_export_render(w, NULL, e, NULL, &limits, ctseg_now_ms());
         return CTSEG_OK;
     }
 
@@ -25,7 +29,13 @@ ngx_http_ctseg_export_item(ngx_http_ctseg_call_t *call,
         return rc;
     }
 
-    ctseg_export_render(w, NULL, e, rc == CTSEG_OK ? &run : NULL,
+    if (rc == CTSEG_OK) {
+        region = &call->task.worker->conf->regions[run.region];
+        limits.requests = (unsigned) region->requests;
+        limits.events = (unsigned) region->events;
+    }
+
+    ctseg_export_render(w, NULL, e, rc == CTSEG_OK ? &run : NULL, &limits,
                         ctseg_now_ms());
     return CTSEG_OK;
 }

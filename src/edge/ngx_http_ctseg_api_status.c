@@ -27,7 +27,7 @@ ngx_http_ctseg_catalog_thread(ngx_http_ctseg_task_t *task)
 }
 
 
-/* a run that waits for a retry colours its partner */
+/* a run that tries something again colors its partner */
 
 static bool
 ngx_http_ctseg_health_active(void *data, const char *export_id)
@@ -50,7 +50,7 @@ ngx_http_ctseg_health_active(void *data, const char *export_id)
         || ctseg_run_get(ctx->store, export_id, e->runs, run, NULL)
            != CTSEG_OK
         || run->status != CTSEG_RUN_RUNNING
-        || run->retry_at_ms == 0)
+        || run->failing_ms == 0)
     {
         return true;
     }
@@ -59,7 +59,7 @@ ngx_http_ctseg_health_active(void *data, const char *export_id)
 
     out->health.state = "retrying";
     out->health.reason = out->reason;
-    out->health.since_ms = run->error_ms;
+    out->health.since_ms = run->failing_ms;
     out->health.retry_at_ms = run->retry_at_ms;
 
     return false;

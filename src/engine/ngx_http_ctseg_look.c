@@ -369,6 +369,59 @@ ngx_http_ctseg_look_cut(ngx_http_ctseg_look_t *look, ctseg_err_t *err)
 }
 
 
+/*
+ * The run is there; let its export say so.  An edit may come in between: the
+ * run keeps the revision it began with, and the export has the new one.
+ * CONFLICT: it was stopped, or another worker was first.
+ */
+
+static ctseg_rc_t
+ngx_http_ctseg_look_started(ngx_http_ctseg_look_t *look, ctseg_err_t *err)
+{
+    char             id[CTSEG_ID_TEXT_MAX];
+    ctseg_rc_t       rc;
+    ngx_uint_t       tries;
+    ctseg_store_t   *store;
+    ctseg_export_t  *e;
+
+    e = &look->export;
+    store = look->task.worker->store;
+    rc = CTSEG_CONFLICT;
+
+    ngx_memcpy(id, e->id, sizeof(id));
+
+    for (tries = 0; tries < NGX_HTTP_CTSEG_START_TRIES; tries++) {
+
+        if (tries != 0) {
+            rc = ctseg_export_get(store, ctseg_str(id), e, err);
+            if (rc != CTSEG_OK) {
+                return rc;
+            }
+        }
+
+        if (ctseg_export_is_final(e->status)
+            || e->runs != look->run.number - 1)
+        {
+            return CTSEG_CONFLICT;
+        }
+
+        e->status = ctseg_export_step(e->freq, e->status, CTSEG_ON_START);
+        e->runs = look->run.number;
+        e->next_run_ms = 0;
+        e->covered_ms = ngx_max(e->covered_ms, look->run.started_ms);
+        e->covered_ms = ngx_max(e->covered_ms, look->run.scheduled_ms);
+
+        rc = ctseg_export_put(store, e, err);
+
+        if (rc != CTSEG_CONFLICT) {
+            return rc;
+        }
+    }
+
+    return rc;
+}
+
+
 /* make the next run, then let the export say RUNNING */
 
 static void
@@ -426,13 +479,7 @@ ngx_http_ctseg_look_start(ngx_http_ctseg_look_t *look)
         return;
     }
 
-    e->status = ctseg_export_step(e->freq, e->status, CTSEG_ON_START);
-    e->runs = look->run.number;
-    e->next_run_ms = 0;
-    e->covered_ms = ngx_max(e->covered_ms, look->run.started_ms);
-    e->covered_ms = ngx_max(e->covered_ms, look->run.scheduled_ms);
-
-    rc = ctseg_export_put(store, e, &err);
+    rc = ngx_http_ctseg_look_started(look, &err);
 
     if (rc == CTSEG_OK) {
         look->claims[look->nclaims++] = look->run;

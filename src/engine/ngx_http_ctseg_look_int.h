@@ -14,6 +14,7 @@
 #define NGX_HTTP_CTSEG_AGAIN_MS  5000   /* after an error */
 #define NGX_HTTP_CTSEG_CLAIMS    8      /* in one look */
 #define NGX_HTTP_CTSEG_NOTES     16
+#define NGX_HTTP_CTSEG_START_TRIES  8
 
 
 typedef struct {

@@ -80,7 +80,7 @@ ngx_http_ctseg_rate_zone_init(ngx_shm_zone_t *zone, void *old)
 
 ngx_msec_t
 ngx_http_ctseg_rate_take(ngx_http_ctseg_worker_t *worker,
-    const char *fingerprint, ngx_http_ctseg_region_t *region, ngx_uint_t n)
+    const ctseg_run_t *run, ngx_http_ctseg_region_t *region, ngx_uint_t n)
 {
     int64_t           wait;
     ctseg_rate_t     *rate;
@@ -92,9 +92,10 @@ ngx_http_ctseg_rate_take(ngx_http_ctseg_worker_t *worker,
 
     ngx_shmtx_lock(&pool->mutex);
 
-    rate = ngx_http_ctseg_rate_find(zone->data, fingerprint);
+    rate = ngx_http_ctseg_rate_find(zone->data, run->pinned.fingerprint);
 
-    wait = ctseg_rate_take(rate, (unsigned) region->requests,
+    wait = ctseg_rate_take(rate, ctseg_rate_rank(run->freq),
+                           (unsigned) region->requests,
                            (unsigned) region->events, (unsigned) n,
                            ctseg_mono_ms());
 

@@ -7,6 +7,7 @@
 #define NGX_HTTP_CTSEG_RATE_H
 
 
+#include "../model/ctseg_run.h"
 #include "../bridge/ngx_http_ctseg_task.h"
 
 
@@ -15,12 +16,13 @@
 ngx_int_t ngx_http_ctseg_rate_zone(ngx_conf_t *cf);
 
 /*
- * Ask to send a batch of n events with a write key, named by its fingerprint,
- * to a region with these rates.  0: do; else how many milliseconds to wait.
+ * Ask to send a batch of n events of a run with its write key, named by the
+ * fingerprint, to a region with these rates.  0: do; else how many
+ * milliseconds to wait.
  */
 
 ngx_msec_t ngx_http_ctseg_rate_take(ngx_http_ctseg_worker_t *worker,
-    const char *fingerprint, ngx_http_ctseg_region_t *region, ngx_uint_t n);
+    const ctseg_run_t *run, ngx_http_ctseg_region_t *region, ngx_uint_t n);
 
 
 #endif /* NGX_HTTP_CTSEG_RATE_H */

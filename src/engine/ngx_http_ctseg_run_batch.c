@@ -190,9 +190,7 @@ ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
             continue;
         }
 
-        wait = ngx_http_ctseg_rate_take(run->worker,
-                                        run->run.pinned.fingerprint,
-                                        run->region,
+        wait = ngx_http_ctseg_rate_take(run->worker, &run->run, run->region,
                                         batch->load.batch.events);
         if (wait != 0) {
             if (!run->pace.timer_set) {
@@ -416,6 +414,34 @@ ngx_http_ctseg_run_retry_at(ngx_http_ctseg_run_t *run)
     }
 
     return run->reload_at_ms;
+}
+
+
+ngx_uint_t
+ngx_http_ctseg_run_is_failing(ngx_http_ctseg_run_t *run)
+{
+    ngx_uint_t               failed;
+    ngx_queue_t             *q;
+    ngx_http_ctseg_batch_t  *batch;
+
+    for (q = ngx_queue_head(&run->batches);
+         q != ngx_queue_sentinel(&run->batches);
+         q = ngx_queue_next(q))
+    {
+        batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        failed = batch->attempt;
+
+        if (batch->state == NGX_HTTP_CTSEG_BATCH_SENDING) {
+            failed--;                   /* the one under way has not yet */
+        }
+
+        if (failed != 0 && batch->state != NGX_HTTP_CTSEG_BATCH_DONE) {
+            return 1;
+        }
+    }
+
+    return run->reload_at_ms != 0;
 }
 
 

@@ -58,6 +58,7 @@ struct ngx_http_ctseg_run_s {
     ngx_event_t                 pace;       /* the rate allows more then */
     ngx_msec_t                  saved_at;   /* of the last put */
     ngx_msec_t                  unread_at;  /* of the load that failed */
+    ctseg_mark_t                mark;       /* since when the pace counts */
 
     unsigned                    loading:1;
     unsigned                    saving:1;
@@ -109,6 +110,10 @@ void ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run);
 /* when the run tries again what failed, 0: nothing waits for that */
 
 int64_t ngx_http_ctseg_run_retry_at(ngx_http_ctseg_run_t *run);
+
+/* is anything being tried again, or about to be? */
+
+ngx_uint_t ngx_http_ctseg_run_is_failing(ngx_http_ctseg_run_t *run);
 
 /* drop what is not under way; true when nothing is under way any more */
 

@@ -255,6 +255,18 @@ ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
 {
     ngx_http_ctseg_save_t  *save;
 
+    /* who takes over goes on failing until it succeeds */
+
+    if (what == NGX_HTTP_CTSEG_SAVE_RELEASE) {
+        /* void */
+
+    } else if (!ngx_http_ctseg_run_is_failing(run)) {
+        run->run.failing_ms = 0;
+
+    } else if (run->run.failing_ms == 0) {
+        run->run.failing_ms = run->run.error_ms;
+    }
+
     save = run->save;
     save->what = what;
     save->run = run->run;
@@ -366,6 +378,8 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
 
     ngx_add_timer(ev, run->live ? NGX_HTTP_CTSEG_LIVE_MS
                                 : NGX_HTTP_CTSEG_BEAT_MS);
+
+    ctseg_run_measure(&run->run, &run->mark, ctseg_mono_ms());
 
     if (run->unread
         && ngx_current_msec - run->unread_at >= NGX_HTTP_CTSEG_RELOAD_MS)

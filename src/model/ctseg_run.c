@@ -7,6 +7,11 @@
 
 #include "ctseg_run.h"
 
+
+#define CTSEG_RUN_MEASURE_MS    900     /* of a timer of a second */
+#define CTSEG_RUN_BATCH_EVENTS  2500.0  /* until the first batch tells */
+#define CTSEG_RUN_ETA_MAX       1e9     /* seconds */
+
 #include <string.h>
 
 
@@ -172,4 +177,105 @@ ctseg_run_is_conserved(const ctseg_run_t *run)
            && run->cursor <= run->hi
            && run->counts.scanned == run->cursor - run->lo
            && ctseg_run_adds_up(&run->counts);
+}
+
+
+void
+ctseg_run_measure(ctseg_run_t *run, ctseg_mark_t *mark, int64_t mono_ms)
+{
+    int64_t   elapsed;
+    uint64_t  pace;
+
+    elapsed = mono_ms - mark->at_ms;
+
+    if (mark->at_ms == 0 || ctseg_run_waiting(run) == 0) {
+        mark->at_ms = mono_ms;
+        mark->scanned = run->counts.scanned;
+        return;
+    }
+
+    if (elapsed < CTSEG_RUN_MEASURE_MS) {
+        return;
+    }
+
+    pace = (run->counts.scanned - mark->scanned) * 1000000
+           / (uint64_t) elapsed;
+
+    /* a quarter of what is new: one slow answer is not yet another pace */
+
+    if (run->pace != 0) {
+        pace = (run->pace * 3 + pace) / 4;
+    }
+
+    run->pace = pace != 0 ? pace : 1;
+
+    mark->at_ms = mono_ms;
+    mark->scanned = run->counts.scanned;
+}
+
+
+/* as the events so far, so those that wait: how many are sent, in how many
+   requests */
+
+static double
+ctseg_run_limit(const ctseg_run_t *run, const ctseg_limits_t *limits)
+{
+    double  waiting, events, requests, eta;
+
+    waiting = (double) ctseg_run_waiting(run);
+    events = waiting;
+    requests = waiting / CTSEG_RUN_BATCH_EVENTS;
+
+    if (run->counts.scanned != 0) {
+        events *= (double) run->counts.sent / (double) run->counts.scanned;
+        requests = waiting * (double) run->counts.batches
+                   / (double) run->counts.scanned;
+    }
+
+    eta = limits->events != 0 ? events / limits->events : -1;
+
+    if (limits->requests != 0 && requests / limits->requests > eta) {
+        eta = requests / limits->requests;
+    }
+
+    return eta;
+}
+
+
+double
+ctseg_run_eta(const ctseg_run_t *run, const ctseg_limits_t *limits,
+    int64_t now_ms)
+{
+    double  eta, measured, waiting;
+
+    waiting = (double) ctseg_run_waiting(run);
+
+    if (waiting == 0) {
+        return 0;
+    }
+
+    eta = ctseg_run_limit(run, limits);
+
+    if (run->pace != 0) {
+        measured = waiting * 1000 / (double) run->pace;
+
+    } else if (run->counts.scanned != 0 && run->freq != CTSEG_FREQ_LIVE
+               && now_ms > run->started_ms)
+    {
+        /* too young to be measured; a live one may have rested */
+
+        measured = waiting * (double) (now_ms - run->started_ms) / 1000
+                   / (double) run->counts.scanned;
+
+    } else {
+        measured = -1;
+    }
+
+    if (measured > eta) {
+        eta = measured;
+    }
+
+    /* a pace near zero says nothing about the end */
+
+    return eta <= CTSEG_RUN_ETA_MAX ? eta : -1;
 }

@@ -78,6 +78,10 @@ typedef struct {
     char                error[160];     /* empty: none */
     int64_t             error_ms;
     int64_t             retry_at_ms;    /* 0: not waiting for a retry */
+    int64_t             failing_ms;     /* since when something is tried
+                                           again; 0: all is well */
+    uint64_t            pace;           /* events with a verdict per 1000 s,
+                                           lately; 0: not measured yet */
 
     char                owner[96];      /* who works on it; empty: nobody */
     uint64_t            fence;          /* grows with every owner */
@@ -111,18 +115,45 @@ uint64_t ctseg_run_waiting(const ctseg_run_t *run);
 
 bool ctseg_run_is_conserved(const ctseg_run_t *run);
 
+/*
+ * How fast it goes lately.  Called about once a second with a clock that does
+ * not jump; time in which nothing waits is not counted.  mark is the caller's,
+ * zeroed at the start.
+ */
+
+typedef struct {
+    int64_t   at_ms;
+    uint64_t  scanned;
+} ctseg_mark_t;
+
+void ctseg_run_measure(ctseg_run_t *run, ctseg_mark_t *mark,
+    int64_t mono_ms);
+
+/* what is allowed for its write key per second; 0: not known */
+
+typedef struct {
+    unsigned  requests;
+    unsigned  events;
+} ctseg_limits_t;
+
+/*
+ * Seconds until nothing waits any more: at the measured pace, and not before
+ * the limits let it.  -1: nobody can tell.
+ */
+
+double ctseg_run_eta(const ctseg_run_t *run, const ctseg_limits_t *limits,
+    int64_t now_ms);
+
 /* the resource of the API */
 
 void ctseg_run_render(ctseg_json_writer_t *w, const char *name,
     const ctseg_run_t *run);
 
-/*
- * The export's resource; last may be NULL: never ran.  eta_seconds from the
- * pace since the run started, null when unknown.
- */
+/* the export's resource; last may be NULL: never ran */
 
 void ctseg_export_render(ctseg_json_writer_t *w, const char *name,
-    const ctseg_export_t *e, const ctseg_run_t *last, int64_t now_ms);
+    const ctseg_export_t *e, const ctseg_run_t *last,
+    const ctseg_limits_t *limits, int64_t now_ms);
 
 
 #endif /* CTSEG_RUN_H */

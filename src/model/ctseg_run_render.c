@@ -181,32 +181,19 @@ ctseg_run_render_percent(const ctseg_export_t *e, const ctseg_run_t *last)
 }
 
 
-/* null before the first verdict and whenever nothing is under way */
+/* null whenever nothing is under way */
 
 static void
-ctseg_run_render_eta(ctseg_json_writer_t *w, const ctseg_run_t *last,
-    int64_t now_ms)
+ctseg_run_render_eta(ctseg_json_writer_t *w, const ctseg_export_t *e,
+    const ctseg_run_t *last, const ctseg_limits_t *limits, int64_t now_ms)
 {
-    double    eta;
-    uint64_t  waiting;
+    double  eta;
 
-    if (last == NULL
-        || last->status != CTSEG_RUN_RUNNING
-        || last->counts.scanned == 0
-        || now_ms <= last->started_ms)
-    {
-        ctseg_jw_null(w, "eta_seconds");
-        return;
-    }
+    eta = last != NULL && last->status == CTSEG_RUN_RUNNING
+          && !ctseg_export_is_final(e->status)
+          ? ctseg_run_eta(last, limits, now_ms) : -1;
 
-    waiting = ctseg_run_waiting(last);
-
-    eta = (double) waiting * (double) (now_ms - last->started_ms)
-          / (double) last->counts.scanned / 1000.0;
-
-    /* a pace near zero says nothing about the end */
-
-    if (eta > 1e9) {
+    if (eta < 0) {
         ctseg_jw_null(w, "eta_seconds");
         return;
     }
@@ -217,7 +204,7 @@ ctseg_run_render_eta(ctseg_json_writer_t *w, const ctseg_run_t *last,
 
 static void
 ctseg_run_render_progress(ctseg_json_writer_t *w, const ctseg_export_t *e,
-    const ctseg_run_t *last, int64_t now_ms)
+    const ctseg_run_t *last, const ctseg_limits_t *limits, int64_t now_ms)
 {
     bool  ran;
 
@@ -229,14 +216,15 @@ ctseg_run_render_progress(ctseg_json_writer_t *w, const ctseg_export_t *e,
     ctseg_jw_uint(w, "filtered", ran ? last->counts.filtered : 0);
     ctseg_jw_uint(w, "waiting", ran ? ctseg_run_waiting(last) : 0);
     ctseg_jw_uint(w, "percent", ctseg_run_render_percent(e, last));
-    ctseg_run_render_eta(w, last, now_ms);
+    ctseg_run_render_eta(w, e, last, limits, now_ms);
     ctseg_jw_close(w, '}');
 }
 
 
 void
 ctseg_export_render(ctseg_json_writer_t *w, const char *name,
-    const ctseg_export_t *e, const ctseg_run_t *last, int64_t now_ms)
+    const ctseg_export_t *e, const ctseg_run_t *last,
+    const ctseg_limits_t *limits, int64_t now_ms)
 {
     ctseg_jw_open(w, name, '{');
     ctseg_jw_cstr(w, "id", e->id);
@@ -262,6 +250,6 @@ ctseg_export_render(ctseg_json_writer_t *w, const char *name,
         ctseg_jw_null(w, "last_run");
     }
 
-    ctseg_run_render_progress(w, e, last, now_ms);
+    ctseg_run_render_progress(w, e, last, limits, now_ms);
     ctseg_jw_close(w, '}');
 }

@@ -1,10 +1,37 @@
 /*
  * Buckets that may go into debt: a batch of 2,500 events passes a rate of
  * 1,000 a second, and 2.5 seconds follow without one.  So batches stay full
- * at any rate, and the rate holds on average.
+ * at any rate, and the rate holds on average.  A live export does not wait
+ * for the debt of one such batch: it adds to it, and the others wait longer.
  */
 
 #include "ctseg_rate.h"
+
+
+ctseg_rank_t
+ctseg_rate_rank(ctseg_freq_t freq)
+{
+    switch (freq) {
+
+    case CTSEG_FREQ_LIVE:
+        return CTSEG_RANK_LIVE;
+
+    case CTSEG_FREQ_RECURRING:
+        return CTSEG_RANK_RECURRING;
+
+    default:
+        return CTSEG_RANK_ONE_TIME;
+    }
+}
+
+
+static double
+ctseg_rate_fill(double tokens, unsigned per_s, double seconds)
+{
+    tokens += seconds * per_s;
+
+    return tokens < per_s ? tokens : per_s;
+}
 
 
 static int64_t
@@ -19,11 +46,13 @@ ctseg_rate_wait(double tokens, unsigned per_s)
 
 
 int64_t
-ctseg_rate_take(ctseg_rate_t *rate, unsigned requests_per_s,
-    unsigned events_per_s, unsigned n, int64_t now_ms)
+ctseg_rate_take(ctseg_rate_t *rate, ctseg_rank_t rank,
+    unsigned requests_per_s, unsigned events_per_s, unsigned n,
+    int64_t now_ms)
 {
-    double   seconds;
-    int64_t  wait, wait_events;
+    double    seconds, debt;
+    int64_t   wait, wait_events;
+    unsigned  higher;
 
     if (rate->at_ms == 0) {
         rate->requests = requests_per_s;
@@ -32,28 +61,30 @@ ctseg_rate_take(ctseg_rate_t *rate, unsigned requests_per_s,
     } else if (now_ms > rate->at_ms) {
         seconds = (double) (now_ms - rate->at_ms) / 1000.0;
 
-        rate->requests += seconds * requests_per_s;
-        rate->events += seconds * events_per_s;
-
-        if (rate->requests > requests_per_s) {
-            rate->requests = requests_per_s;
-        }
-
-        if (rate->events > events_per_s) {
-            rate->events = events_per_s;
-        }
+        rate->requests = ctseg_rate_fill(rate->requests, requests_per_s,
+                                         seconds);
+        rate->events = ctseg_rate_fill(rate->events, events_per_s, seconds);
     }
 
     rate->at_ms = now_ms;
 
+    debt = rank == CTSEG_RANK_LIVE ? CTSEG_RATE_LIVE_DEBT : 0;
+
     wait = ctseg_rate_wait(rate->requests, requests_per_s);
-    wait_events = ctseg_rate_wait(rate->events, events_per_s);
+    wait_events = ctseg_rate_wait(rate->events + debt, events_per_s);
 
     if (wait_events > wait) {
         wait = wait_events;
     }
 
+    for (higher = rank + 1; higher < CTSEG_RANK_N; higher++) {
+        if (rate->wanted_ms[higher] - now_ms > wait) {
+            wait = rate->wanted_ms[higher] - now_ms;
+        }
+    }
+
     if (wait != 0) {
+        rate->wanted_ms[rank] = now_ms + wait + CTSEG_RATE_GRACE_MS;
         return wait;
     }
 

@@ -52,6 +52,8 @@ enum {
 
     CTSEG_RUN_INCARNATION = 70,
     CTSEG_RUN_FREQ,
+    CTSEG_RUN_FAILING,
+    CTSEG_RUN_PACE,
 
     CTSEG_RUN_REJECTS = 100             /* + ctseg_reject_t */
 };
@@ -108,6 +110,8 @@ ctseg_run_encode(ctseg_buf_t *out, const ctseg_run_t *run)
     ctseg_record_uint(out, CTSEG_RUN_FENCE, run->fence);
     ctseg_record_uint(out, CTSEG_RUN_INCARNATION, run->incarnation);
     ctseg_record_uint(out, CTSEG_RUN_FREQ, run->freq);
+    ctseg_record_int(out, CTSEG_RUN_FAILING, run->failing_ms);
+    ctseg_record_uint(out, CTSEG_RUN_PACE, run->pace);
 
     for (i = 0; i < CTSEG_REJECT_N; i++) {
         ctseg_record_uint(out, (uint8_t) (CTSEG_RUN_REJECTS + i),
@@ -207,6 +211,8 @@ ctseg_run_decode(ctseg_record_t *r, const char *key, uint64_t rev,
                                                      CTSEG_RUN_INCARNATION);
     run->freq = ctseg_state_get_range(r, CTSEG_RUN_FREQ, 0,
                                       CTSEG_FREQ_LIVE);
+    run->failing_ms = ctseg_record_get_int(r, CTSEG_RUN_FAILING);
+    run->pace = ctseg_record_get_uint(r, CTSEG_RUN_PACE);
     run->rev = rev;
 
     ctseg_run_key(own, run->export_id, run->number);

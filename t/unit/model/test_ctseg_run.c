@@ -245,6 +245,123 @@ test_names(void **state)
 }
 
 
+/* a run of a million events, half of which are sent */
+
+static void
+test_run_half(ctseg_run_t *run)
+{
+    memset(run, 0, sizeof(ctseg_run_t));
+    run->freq = CTSEG_FREQ_ONE_TIME;
+    run->hi = 1000000;
+    run->started_ms = 1000;
+}
+
+
+static void
+test_count(ctseg_run_t *run, uint64_t n, uint64_t batches)
+{
+    ctseg_counts_t  delta;
+
+    memset(&delta, 0, sizeof(delta));
+    delta.scanned = n;
+    delta.sent = n / 2;
+    delta.filtered = n - n / 2;
+    delta.batches = batches;
+
+    assert_true(ctseg_run_advance(run, run->cursor + n, &delta));
+}
+
+
+static void
+test_measure(void **state)
+{
+    int64_t       now;
+    ctseg_run_t   run;
+    ctseg_mark_t  mark = { 0, 0 };
+
+    (void) state;
+
+    test_run_half(&run);
+    now = 77000;
+
+    ctseg_run_measure(&run, &mark, now);
+    assert_int_equal(run.pace, 0);
+
+    test_count(&run, 2000, 1);
+    ctseg_run_measure(&run, &mark, now + 100);
+    assert_int_equal(run.pace, 0);              /* too early to tell */
+
+    ctseg_run_measure(&run, &mark, now + 1000);
+    assert_int_equal(run.pace, 2000000);
+
+    test_count(&run, 12000, 2);
+    ctseg_run_measure(&run, &mark, now + 3000);
+    assert_int_equal(run.pace, 3000000);        /* a quarter of the news */
+
+    /* an outage: slower and slower, but a pace */
+
+    for (now += 4000; run.pace > 1; now += 1000) {
+        ctseg_run_measure(&run, &mark, now);
+    }
+
+    assert_int_equal(run.pace, 1);
+
+    /* a rest does not count */
+
+    run.hi = run.cursor;
+    ctseg_run_measure(&run, &mark, now + 3600000);
+    assert_int_equal(run.pace, 1);
+    run.hi += 1000;
+    test_count(&run, 500, 1);
+    ctseg_run_measure(&run, &mark, now + 3601000);
+    assert_int_equal(run.pace, 125000);
+}
+
+
+static void
+test_eta(void **state)
+{
+    ctseg_run_t     run;
+    ctseg_limits_t  none = { 0, 0 }, slow = { 50, 1000 }, few = { 1, 1000000 };
+
+    (void) state;
+
+    /* nothing is known but the limit: as if all of it were sent */
+
+    test_run_half(&run);
+    assert_true(ctseg_run_eta(&run, &none, 5000) < 0);
+    assert_float_equal(ctseg_run_eta(&run, &slow, 5000), 1000, 0.01);
+    assert_float_equal(ctseg_run_eta(&run, &few, 5000), 400, 0.01);
+
+    /* half of it is sent, in batches of 1,000 messages, in an instant */
+
+    test_count(&run, 200000, 100);
+    assert_float_equal(ctseg_run_eta(&run, &slow, 1100), 400, 0.01);
+    assert_float_equal(ctseg_run_eta(&run, &few, 1100), 400, 0.01);
+    assert_float_equal(ctseg_run_eta(&run, &none, 1100), 0.4, 0.01);
+
+    /* slower than allowed: as it goes */
+
+    assert_float_equal(ctseg_run_eta(&run, &slow, 201000), 800, 0.01);
+    run.pace = 500000;
+    assert_float_equal(ctseg_run_eta(&run, &slow, 201000), 1600, 0.01);
+    assert_float_equal(ctseg_run_eta(&run, &none, 1100), 1600, 0.01);
+
+    /* the average of a live one would tell of its rest */
+
+    run.freq = CTSEG_FREQ_LIVE;
+    run.pace = 0;
+    assert_true(ctseg_run_eta(&run, &none, 201000) < 0);
+
+    run.pace = 1;
+    run.hi = UINT64_MAX;
+    assert_true(ctseg_run_eta(&run, &slow, 201000) < 0);
+
+    run.hi = run.cursor;
+    assert_float_equal(ctseg_run_eta(&run, &none, 201000), 0, 0.01);
+}
+
+
 int
 main(void)
 {
@@ -253,7 +370,9 @@ main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_walk),
         cmocka_unit_test(test_not_conserved),
-        cmocka_unit_test(test_names)
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_measure),
+        cmocka_unit_test(test_eta)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

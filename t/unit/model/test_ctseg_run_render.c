@@ -82,10 +82,11 @@ static const char *
 test_page(ctseg_buf_t *b, const ctseg_export_t *e, const ctseg_run_t *last,
     int64_t now)
 {
+    ctseg_limits_t       limits = { 0, 0 };
     ctseg_json_writer_t  w = { b, false };
 
     ctseg_buf_reset(b);
-    ctseg_export_render(&w, NULL, e, last, now);
+    ctseg_export_render(&w, NULL, e, last, &limits, now);
     ctseg_buf_char(b, '\0');
     assert_false(b->failed);
 
@@ -164,8 +165,7 @@ test_export_page(void **state)
     test_run(&run);
     e.set = CTSEG_SET_SYSTEM;
     memcpy(e.range, "yesterday", 10);
-    e.status = CTSEG_STOPPED;
-    e.stop_reason = CTSEG_STOP_ERRORS;
+    e.status = CTSEG_RUNNING;
     e.next_run_ms = 0;
 
     /* 50 in 10 seconds, 150 to go */
@@ -176,11 +176,19 @@ test_export_page(void **state)
         "\"identifier_priority\":[\"identity\",\"objectId\"],"
         "\"frequency\":{\"kind\":\"one_time\",\"from\":\"2026-01-01\","
         "\"to\":\"2026-01-02\",\"range\":\"yesterday\"},"
-        "\"status\":\"STOPPED\",\"stop_reason\":\"errors\","
+        "\"status\":\"RUNNING\",\"stop_reason\":null,"
         "\"revision\":1,\"created_at\":" AT ",\"exported_on\":\"2026-01-02\","
         "\"next_run_at\":null,\"last_run\":" RUN ",\"progress\":{\"sent\":40,"
         "\"rejected\":3,\"filtered\":7,\"waiting\":150,\"percent\":25,"
         "\"eta_seconds\":30}}");
+
+    /* once it is stopped, there is no end to wait for */
+
+    e.status = CTSEG_STOPPED;
+    e.stop_reason = CTSEG_STOP_ERRORS;
+    assert_non_null(strstr(test_page(&b, &e, &run, T0 + 10000),
+                           "\"eta_seconds\":null}}"));
+    assert_non_null(strstr(b.data, "\"stop_reason\":\"errors\""));
 
     ctseg_buf_free(&b);
 }

@@ -1,6 +1,7 @@
 /*
  * The rates: over any long time no more than allowed, and not much less; a
- * wait that is kept is enough; a burst of one second; a debt is paid back.
+ * wait that is kept is enough; a burst of one second; a debt is paid back; who
+ * has a higher rank goes first, and whoever does not come back is forgotten.
  */
 
 #include <setjmp.h>
@@ -11,6 +12,11 @@
 #include <cmocka.h>
 
 #include "segment/ctseg_rate.h"
+
+
+#define ONE        CTSEG_RANK_ONE_TIME
+#define RECURRING  CTSEG_RANK_RECURRING
+#define LIVE       CTSEG_RANK_LIVE
 
 
 /* send as fast as it lets us for so many seconds: events sent */
@@ -30,7 +36,7 @@ test_send(unsigned requests, unsigned events, unsigned n, int64_t seconds,
     *batches = 0;
 
     while (now < end) {
-        wait = ctseg_rate_take(&rate, requests, events, n, now);
+        wait = ctseg_rate_take(&rate, ONE, requests, events, n, now);
 
         if (wait == 0) {
             sent += n;
@@ -45,7 +51,7 @@ test_send(unsigned requests, unsigned events, unsigned n, int64_t seconds,
         now += wait;
 
         if (now < end) {
-            assert_int_equal(ctseg_rate_take(&rate, requests, events, n,
+            assert_int_equal(ctseg_rate_take(&rate, ONE, requests, events, n,
                                              now), 0);
             sent += n;
             (*batches)++;
@@ -91,18 +97,19 @@ test_burst(void **state)
     memset(&rate, 0, sizeof(rate));
 
     for (i = 0; i < 50; i++) {
-        assert_int_equal(ctseg_rate_take(&rate, 50, 1000000, 1, 1000), 0);
+        assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000000, 1, 1000), 0);
     }
 
-    assert_in_range(ctseg_rate_take(&rate, 50, 1000000, 1, 1000), 1, 21);
+    assert_in_range(ctseg_rate_take(&rate, ONE, 50, 1000000, 1, 1000), 1, 21);
 
     /* an hour of rest saves no more than a second */
 
     for (i = 0; i < 50; i++) {
-        assert_int_equal(ctseg_rate_take(&rate, 50, 1000000, 1, 3601000), 0);
+        assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000000, 1,
+                                         3601000), 0);
     }
 
-    assert_true(ctseg_rate_take(&rate, 50, 1000000, 1, 3601000) > 0);
+    assert_true(ctseg_rate_take(&rate, ONE, 50, 1000000, 1, 3601000) > 0);
 }
 
 
@@ -117,15 +124,15 @@ test_refused_costs_nothing(void **state)
 
     memset(&rate, 0, sizeof(rate));
 
-    assert_int_equal(ctseg_rate_take(&rate, 50, 1000, 3000, 1000), 0);
-    wait = ctseg_rate_take(&rate, 50, 1000, 1, 1000);
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 3000, 1000), 0);
+    wait = ctseg_rate_take(&rate, ONE, 50, 1000, 1, 1000);
     assert_in_range(wait, 2000, 2001);
 
     for (i = 0; i < 1000; i++) {
-        assert_int_equal(ctseg_rate_take(&rate, 50, 1000, 1, 1000), wait);
+        assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 1, 1000), wait);
     }
 
-    assert_int_equal(ctseg_rate_take(&rate, 50, 1000, 1, 1000 + wait), 0);
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 1, 1000 + wait), 0);
 }
 
 
@@ -140,10 +147,120 @@ test_clock(void **state)
 
     memset(&rate, 0, sizeof(rate));
 
-    assert_int_equal(ctseg_rate_take(&rate, 50, 1000, 1001, 100000), 0);
-    assert_true(ctseg_rate_take(&rate, 50, 1000, 1, 50000) > 0);
-    assert_in_range(ctseg_rate_take(&rate, 50, 1000, 1, 50000), 1, 2);
-    assert_int_equal(ctseg_rate_take(&rate, 50, 1000, 1, 50002), 0);
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 1001, 100000), 0);
+    assert_true(ctseg_rate_take(&rate, ONE, 50, 1000, 1, 50000) > 0);
+    assert_in_range(ctseg_rate_take(&rate, ONE, 50, 1000, 1, 50000), 1, 2);
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 1, 50002), 0);
+}
+
+
+static void
+test_rank_of(void **state)
+{
+    (void) state;
+
+    assert_int_equal(ctseg_rate_rank(CTSEG_FREQ_LIVE), LIVE);
+    assert_int_equal(ctseg_rate_rank(CTSEG_FREQ_RECURRING), RECURRING);
+    assert_int_equal(ctseg_rate_rank(CTSEG_FREQ_ONE_TIME), ONE);
+    assert_true(LIVE > RECURRING && RECURRING > ONE);
+}
+
+
+/* the tokens that come next are for the highest that asked */
+
+static void
+test_rank(void **state)
+{
+    int64_t       wait, now;
+    ctseg_rate_t  rate;
+
+    (void) state;
+
+    memset(&rate, 0, sizeof(rate));
+    now = 1000;
+
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 2500, now), 0);
+    wait = ctseg_rate_take(&rate, ONE, 50, 1000, 2500, now);
+    assert_in_range(wait, 1500, 1501);
+
+    /* a recurring one asks later, at the same rate, and is first */
+
+    now += wait - 1;
+    assert_int_equal(ctseg_rate_take(&rate, RECURRING, 50, 1000, 2500, now),
+                     1);
+    now += 1;
+    wait = ctseg_rate_take(&rate, ONE, 50, 1000, 2500, now);
+    assert_in_range(wait, 1, CTSEG_RATE_GRACE_MS);
+    assert_int_equal(ctseg_rate_take(&rate, RECURRING, 50, 1000, 2500, now),
+                     0);
+
+    /* when it wants no more, the other has its turn */
+
+    now += wait;
+    wait = ctseg_rate_take(&rate, ONE, 50, 1000, 2500, now);
+    assert_in_range(wait, 1, 2501);
+    now += wait;
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 2500, now), 0);
+}
+
+
+/* one that asked and is gone keeps nobody for long */
+
+static void
+test_rank_gone(void **state)
+{
+    int64_t       wait, now;
+    ctseg_rate_t  rate;
+
+    (void) state;
+
+    memset(&rate, 0, sizeof(rate));
+    now = 1000;
+
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 1500, now), 0);
+    wait = ctseg_rate_take(&rate, RECURRING, 50, 1000, 1, now);
+    assert_in_range(wait, 500, 501);
+
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 1,
+                                     now + wait + CTSEG_RATE_GRACE_MS), 0);
+}
+
+
+/* behind a full batch of others, live goes at once, and the rate holds */
+
+static void
+test_live(void **state)
+{
+    int           i;
+    int64_t       now, wait, sent;
+    ctseg_rate_t  rate;
+
+    (void) state;
+
+    memset(&rate, 0, sizeof(rate));
+    now = 1000;
+
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 2500, now), 0);
+    assert_int_equal(ctseg_rate_take(&rate, LIVE, 50, 1000, 10, now), 0);
+    wait = ctseg_rate_take(&rate, RECURRING, 50, 1000, 2500, now);
+    assert_in_range(wait, 1510, 1511);
+
+    /* it cannot run away either */
+
+    sent = 2510;
+
+    for (i = 0; i < 1000; i++) {
+        wait = ctseg_rate_take(&rate, LIVE, 50, 1000, 500, now);
+
+        if (wait == 0) {
+            sent += 500;
+        }
+
+        now += wait;
+    }
+
+    assert_in_range(sent, (now - 1000) - 500,
+                    (now - 1000) + 1000 + CTSEG_RATE_LIVE_DEBT + 500);
 }
 
 
@@ -154,7 +271,11 @@ main(void)
         cmocka_unit_test(test_average),
         cmocka_unit_test(test_burst),
         cmocka_unit_test(test_refused_costs_nothing),
-        cmocka_unit_test(test_clock)
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_rank_of),
+        cmocka_unit_test(test_rank),
+        cmocka_unit_test(test_rank_gone),
+        cmocka_unit_test(test_live)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,6 +335,8 @@ test_run(void **state)
     memset(r.error, 'e', sizeof(r.error) - 1);
     r.error_ms = 10;
     r.retry_at_ms = 11;
+    r.failing_ms = 13;
+    r.pace = 14;
     memset(r.owner, 'o', sizeof(r.owner) - 1);
     r.fence = 12;
 

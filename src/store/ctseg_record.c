@@ -189,6 +189,7 @@ ctseg_record_open(ctseg_record_t *r, ctseg_str_t stored,
     in.data = stored.data + CTSEG_RECORD_HEAD;
     in.len = len - CTSEG_RECORD_HEAD;
     r->fields = in;
+    r->rest = in;
     tag = 0;
 
     while (in.len != 0) {
@@ -215,7 +216,9 @@ ctseg_record_find(ctseg_record_t *r, uint8_t tag, uint8_t kind,
         return false;
     }
 
-    in = r->fields;
+    /* fields are mostly asked for in their order: go on behind the last */
+
+    in = tag > r->tag ? r->rest : r->fields;
 
     while (ctseg_record_next(&in, f) && f->tag <= tag) {
 
@@ -227,6 +230,9 @@ ctseg_record_find(ctseg_record_t *r, uint8_t tag, uint8_t kind,
             r->rc = CTSEG_CORRUPT;
             return false;
         }
+
+        r->tag = tag;
+        r->rest = in;
 
         return true;
     }

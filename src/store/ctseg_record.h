@@ -48,6 +48,8 @@ void ctseg_record_end(ctseg_buf_t *out);
 
 typedef struct {
     ctseg_str_t  fields;
+    ctseg_str_t  rest;                  /* behind the field found last, */
+    uint8_t      tag;                   /* which had this tag */
     ctseg_rc_t   rc;
 } ctseg_record_t;
 

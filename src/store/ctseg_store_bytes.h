@@ -1,41 +1,37 @@
 /*
- * Fixed-width integers in stored bytes, for the files of this room.  Written
- * byte by byte, so neither alignment nor the machine's order matters; the
- * compiler makes one load or store of it.  Any thread.
+ * Fixed-width integers in stored bytes, for the files of this room.  Neither
+ * alignment nor the machine's order matters, and with n a constant of 4 or 8
+ * the compiler makes one load or store of it.  Any thread.
  */
 
 #ifndef CTSEG_STORE_BYTES_H
 #define CTSEG_STORE_BYTES_H
 
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 
 static inline void
 ctseg_le_put(char *p, uint64_t v, size_t n)
 {
-    size_t  i;
+    v = htole64(v);
 
-    for (i = 0; i < n; i++) {
-        p[i] = (char) (unsigned char) (v >> (8 * i));
-    }
+    memcpy(p, &v, n);
 }
 
 
 static inline uint64_t
 ctseg_le_get(const char *p, size_t n)
 {
-    size_t    i;
     uint64_t  v;
 
     v = 0;
+    memcpy(&v, p, n);
 
-    for (i = 0; i < n; i++) {
-        v |= (uint64_t) (unsigned char) p[i] << (8 * i);
-    }
-
-    return v;
+    return le64toh(v);
 }
 
 

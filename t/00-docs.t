@@ -80,6 +80,29 @@ for my $heading ($api =~ /^\#{2,4}\ +(.*)$/gmx) {
 ok(scalar keys %route, 'there is a table of routes');
 same('routes', \%route, \%section);
 
+# ---- the life of an export ----
+
+my (%step, %told);
+my $steps = code(slurp('src/model/ctseg_export.c'))
+	=~ /ctseg_export_steps\[\]\ =\ \{(.*?)\n\};/sx ? $1 : '';
+while ($steps =~ /\{\s*CTSEG_(\w+),\s*CTSEG_ON_(\w+),\s*CTSEG_(\w+),\s*
+	CTSEG_(\w+),\s*CTSEG_(\w+),\s*(?:NULL|"([^"]*)")\s*\}/gx)
+{
+	my ($from, $event, $rule) = ($1, lc $2, $6 // '');
+	$step{join ' ', $from, $event, (map { s/^EXPORT_NO$/-/r } $3, $4,
+		$5), $rule} = 1;
+}
+while ($api =~ /^\|\ `([A-Z]+)`\ \|\ (start|finish|stop|edit)\ \|
+	\ (\S+)\ \|\ (\S+)\ \|\ (\S+)\ \|\ (?:(.*?)\ )?\|$/gmx)
+{
+	my ($from, $event, $rule) = ($1, $2, $6 // '');
+	$told{join ' ', $from, $event, (map { tr{`}{}dr =~ s/\xe2\x80\x93/-/r }
+		$3, $4, $5), $rule} = 1;
+}
+
+ok(scalar keys %step, 'there is a table of transitions');
+same('transitions', \%step, \%told);
+
 # ---- metrics ----
 
 my %metric;

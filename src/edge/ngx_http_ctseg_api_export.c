@@ -424,7 +424,6 @@ ngx_http_ctseg_export_get_thread(ngx_http_ctseg_task_t *task)
 void
 ngx_http_ctseg_export_stop_thread(ngx_http_ctseg_task_t *task)
 {
-    char                    detail[160];
     ctseg_rc_t              rc;
     ctseg_err_t             err;
     ctseg_export_t          e;
@@ -445,10 +444,9 @@ ngx_http_ctseg_export_stop_thread(ngx_http_ctseg_task_t *task)
     }
 
     if (rc == CTSEG_CONFLICT) {
-        (void) snprintf(detail, sizeof(detail), "only a PENDING or RUNNING "
-                        "export can be stopped, this one is %s",
-                        ctseg_status_name(e.status));
-        ngx_http_ctseg_call_problem(call, 409, detail, NULL);
+        ngx_http_ctseg_call_problem(call, 409,
+                                    ctseg_export_rule(e.freq, e.status,
+                                                      CTSEG_ON_STOP), NULL);
         return;
     }
 

@@ -1,8 +1,9 @@
 /*
- * The life of an export: the one table of transitions, and the names of
- * states, frequencies, types and stop reasons as users see them.  The engine
- * asks here before it moves an export, the API before it stops one.  Nothing
- * is moved here: the answer is the next state, and the store commits it.
+ * The life of an export: the one table of transitions with its rules, and the
+ * names of states, frequencies, types and stop reasons as users see them.  The
+ * engine asks here before it moves an export, the API before it stops or edits
+ * one.  Nothing is moved here: the answer is the next state, and the store
+ * commits it.
  */
 
 #include "ctseg_export.h"
@@ -11,27 +12,63 @@
 #include <string.h>
 
 
-#define CTSEG_EXPORT_EVENTS  3
-
 #define ctseg_export_count(list)  (sizeof(list) / sizeof((list)[0]))
 
+#define CTSEG_EXPORT_NO  ((ctseg_status_t) 0)
 
-/* by state and event; FINISH of a RUNNING one depends on its frequency */
 
-static const uint8_t
-    ctseg_export_next[CTSEG_STOPPED + 1][CTSEG_EXPORT_EVENTS] =
-{
-    /*                   START          FINISH        STOP */
-    [CTSEG_PENDING] = { CTSEG_RUNNING, 0,            CTSEG_STOPPED },
-    [CTSEG_RUNNING] = { CTSEG_RUNNING, CTSEG_RUNNING, CTSEG_STOPPED },
-    [CTSEG_DONE]    = { 0,             0,            0 },
-    [CTSEG_STOPPED] = { 0,             0,            0 }
-};
+typedef struct {
+    ctseg_status_t        from;
+    ctseg_export_event_t  event;
+    ctseg_status_t        one_time;
+    ctseg_status_t        recurring;
+    ctseg_status_t        live;
+    const char           *rule;         /* why it is refused where it is */
+} ctseg_export_step_t;
 
-static const uint8_t  ctseg_export_finish[CTSEG_FREQ_LIVE + 1] = {
-    [CTSEG_FREQ_ONE_TIME] = CTSEG_DONE,
-    [CTSEG_FREQ_RECURRING] = CTSEG_PENDING,
-    [CTSEG_FREQ_LIVE] = CTSEG_RUNNING
+
+/* what is not here cannot happen; the documentation has the same rows */
+
+static const ctseg_export_step_t  ctseg_export_steps[] = {
+
+    { CTSEG_PENDING, CTSEG_ON_START,
+      CTSEG_RUNNING, CTSEG_RUNNING, CTSEG_RUNNING, NULL },
+
+    { CTSEG_PENDING, CTSEG_ON_STOP,
+      CTSEG_STOPPED, CTSEG_STOPPED, CTSEG_STOPPED, NULL },
+
+    { CTSEG_PENDING, CTSEG_ON_EDIT,
+      CTSEG_EXPORT_NO, CTSEG_PENDING, CTSEG_PENDING,
+      "a one time export cannot be edited" },
+
+    { CTSEG_RUNNING, CTSEG_ON_START,
+      CTSEG_RUNNING, CTSEG_RUNNING, CTSEG_RUNNING, NULL },
+
+    { CTSEG_RUNNING, CTSEG_ON_FINISH,
+      CTSEG_DONE, CTSEG_PENDING, CTSEG_RUNNING, NULL },
+
+    { CTSEG_RUNNING, CTSEG_ON_STOP,
+      CTSEG_STOPPED, CTSEG_STOPPED, CTSEG_STOPPED, NULL },
+
+    { CTSEG_RUNNING, CTSEG_ON_EDIT,
+      CTSEG_EXPORT_NO, CTSEG_RUNNING, CTSEG_RUNNING,
+      "a one time export cannot be edited" },
+
+    { CTSEG_DONE, CTSEG_ON_STOP,
+      CTSEG_EXPORT_NO, CTSEG_EXPORT_NO, CTSEG_EXPORT_NO,
+      "only a PENDING or RUNNING export can be stopped, this one is DONE" },
+
+    { CTSEG_DONE, CTSEG_ON_EDIT,
+      CTSEG_EXPORT_NO, CTSEG_EXPORT_NO, CTSEG_EXPORT_NO,
+      "an export that is DONE cannot be edited" },
+
+    { CTSEG_STOPPED, CTSEG_ON_STOP,
+      CTSEG_EXPORT_NO, CTSEG_EXPORT_NO, CTSEG_EXPORT_NO,
+      "only a PENDING or RUNNING export can be stopped, this one is STOPPED" },
+
+    { CTSEG_STOPPED, CTSEG_ON_EDIT,
+      CTSEG_EXPORT_NO, CTSEG_EXPORT_NO, CTSEG_EXPORT_NO,
+      "an export that is STOPPED cannot be edited" }
 };
 
 
@@ -63,27 +100,67 @@ static const char  *const ctseg_export_stops[] = {
 };
 
 
+/* the row, NULL if there is none */
+
+static const ctseg_export_step_t *
+ctseg_export_row(ctseg_status_t from, ctseg_export_event_t event)
+{
+    size_t  i;
+
+    for (i = 0; i < ctseg_export_count(ctseg_export_steps); i++) {
+        if (ctseg_export_steps[i].from == from
+            && ctseg_export_steps[i].event == event)
+        {
+            return &ctseg_export_steps[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 ctseg_status_t
 ctseg_export_step(ctseg_freq_t freq, ctseg_status_t from,
     ctseg_export_event_t event)
 {
-    unsigned  next;
+    const ctseg_export_step_t  *row;
 
-    if ((unsigned) from > CTSEG_STOPPED
-        || (unsigned) event >= CTSEG_EXPORT_EVENTS
-        || freq < CTSEG_FREQ_ONE_TIME
-        || freq > CTSEG_FREQ_LIVE)
-    {
-        return (ctseg_status_t) 0;
+    row = ctseg_export_row(from, event);
+
+    if (row == NULL) {
+        return CTSEG_EXPORT_NO;
     }
 
-    next = ctseg_export_next[from][event];
+    switch (freq) {
 
-    if (event == CTSEG_ON_FINISH && next != 0) {
-        next = ctseg_export_finish[freq];
+    case CTSEG_FREQ_ONE_TIME:
+        return row->one_time;
+
+    case CTSEG_FREQ_RECURRING:
+        return row->recurring;
+
+    case CTSEG_FREQ_LIVE:
+        return row->live;
     }
 
-    return (ctseg_status_t) next;
+    return CTSEG_EXPORT_NO;
+}
+
+
+const char *
+ctseg_export_rule(ctseg_freq_t freq, ctseg_status_t from,
+    ctseg_export_event_t event)
+{
+    const ctseg_export_step_t  *row;
+
+    if (ctseg_export_step(freq, from, event) != CTSEG_EXPORT_NO) {
+        return NULL;
+    }
+
+    row = ctseg_export_row(from, event);
+
+    return row != NULL && row->rule != NULL
+           ? row->rule : "the state of the export does not allow it";
 }
 
 

@@ -48,7 +48,8 @@ typedef enum {
 typedef enum {
     CTSEG_ON_START = 0,                 /* a run begins */
     CTSEG_ON_FINISH,                    /* a run is complete */
-    CTSEG_ON_STOP                       /* by an operator or the engine */
+    CTSEG_ON_STOP,                      /* by an operator or the engine */
+    CTSEG_ON_EDIT                       /* PATCH */
 } ctseg_export_event_t;
 
 
@@ -92,15 +93,20 @@ typedef struct {
  * The one transition table.  Answers the next state, or 0 when the event is
  * not allowed there:
  *
- *              START     FINISH                              STOP
- *   PENDING    RUNNING   -                                   STOPPED
- *   RUNNING    RUNNING   one time DONE, recurring PENDING,   STOPPED
- *                        live RUNNING
- *   DONE       -         -                                   -
- *   STOPPED    -         -                                   -
+ *              START     FINISH                     STOP      EDIT
+ *   PENDING    RUNNING   -                          STOPPED   stays; one time:
+ *   RUNNING    RUNNING   one time DONE, live        STOPPED   never
+ *                        RUNNING, else PENDING
+ *   DONE       -         -                          -         -
+ *   STOPPED    -         -                          -         -
  */
 
 ctseg_status_t ctseg_export_step(ctseg_freq_t freq, ctseg_status_t from,
+    ctseg_export_event_t event);
+
+/* static text of the rule that refuses; NULL: the event is allowed */
+
+const char *ctseg_export_rule(ctseg_freq_t freq, ctseg_status_t from,
     ctseg_export_event_t event);
 
 /* DONE and STOPPED are final */

@@ -352,27 +352,6 @@ ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
 }
 
 
-/* the rule that forbids to edit an export as it is, NULL if none does */
-
-static const char *
-ctseg_export_patch_state(const ctseg_export_t *e)
-{
-    if (e->status == CTSEG_DONE) {
-        return "an export that is DONE cannot be edited";
-    }
-
-    if (e->status == CTSEG_STOPPED) {
-        return "an export that is STOPPED cannot be edited";
-    }
-
-    if (e->freq == CTSEG_FREQ_ONE_TIME) {
-        return "a one time export cannot be edited";
-    }
-
-    return NULL;
-}
-
-
 /*
  * The rule that forbids what a body asks for.  A type or kind that there is
  * not, or that is no string, is a wrong field and none of the lifecycle.
@@ -421,7 +400,7 @@ ctseg_export_patch(ctseg_export_t *e, const ctseg_json_t *body,
     ctseg_export_parse_t  x;
 
     before = problems->n;
-    *rule = ctseg_export_patch_state(e);
+    *rule = ctseg_export_rule(e->freq, e->status, CTSEG_ON_EDIT);
 
     if (*rule != NULL) {
         return false;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "../../../src/base/ctseg_str.h"
@@ -23,7 +24,8 @@
 static void
 test_steps(void **state)
 {
-    size_t  i;
+    size_t       i;
+    const char  *rule;
 
     static const struct {
         ctseg_freq_t          freq;
@@ -34,49 +36,77 @@ test_steps(void **state)
         { O, CTSEG_PENDING, CTSEG_ON_START, CTSEG_RUNNING },
         { O, CTSEG_PENDING, CTSEG_ON_FINISH, 0 },
         { O, CTSEG_PENDING, CTSEG_ON_STOP, CTSEG_STOPPED },
+        { O, CTSEG_PENDING, CTSEG_ON_EDIT, 0 },
         { O, CTSEG_RUNNING, CTSEG_ON_START, CTSEG_RUNNING },
         { O, CTSEG_RUNNING, CTSEG_ON_FINISH, CTSEG_DONE },
         { O, CTSEG_RUNNING, CTSEG_ON_STOP, CTSEG_STOPPED },
+        { O, CTSEG_RUNNING, CTSEG_ON_EDIT, 0 },
         { O, CTSEG_DONE, CTSEG_ON_START, 0 },
         { O, CTSEG_DONE, CTSEG_ON_FINISH, 0 },
         { O, CTSEG_DONE, CTSEG_ON_STOP, 0 },
+        { O, CTSEG_DONE, CTSEG_ON_EDIT, 0 },
         { O, CTSEG_STOPPED, CTSEG_ON_START, 0 },
         { O, CTSEG_STOPPED, CTSEG_ON_FINISH, 0 },
         { O, CTSEG_STOPPED, CTSEG_ON_STOP, 0 },
+        { O, CTSEG_STOPPED, CTSEG_ON_EDIT, 0 },
         { R, CTSEG_PENDING, CTSEG_ON_START, CTSEG_RUNNING },
         { R, CTSEG_PENDING, CTSEG_ON_FINISH, 0 },
         { R, CTSEG_PENDING, CTSEG_ON_STOP, CTSEG_STOPPED },
+        { R, CTSEG_PENDING, CTSEG_ON_EDIT, CTSEG_PENDING },
         { R, CTSEG_RUNNING, CTSEG_ON_START, CTSEG_RUNNING },
         { R, CTSEG_RUNNING, CTSEG_ON_FINISH, CTSEG_PENDING },
         { R, CTSEG_RUNNING, CTSEG_ON_STOP, CTSEG_STOPPED },
+        { R, CTSEG_RUNNING, CTSEG_ON_EDIT, CTSEG_RUNNING },
         { R, CTSEG_DONE, CTSEG_ON_START, 0 },
         { R, CTSEG_DONE, CTSEG_ON_FINISH, 0 },
         { R, CTSEG_DONE, CTSEG_ON_STOP, 0 },
+        { R, CTSEG_DONE, CTSEG_ON_EDIT, 0 },
         { R, CTSEG_STOPPED, CTSEG_ON_START, 0 },
         { R, CTSEG_STOPPED, CTSEG_ON_FINISH, 0 },
         { R, CTSEG_STOPPED, CTSEG_ON_STOP, 0 },
+        { R, CTSEG_STOPPED, CTSEG_ON_EDIT, 0 },
         { L, CTSEG_PENDING, CTSEG_ON_START, CTSEG_RUNNING },
         { L, CTSEG_PENDING, CTSEG_ON_FINISH, 0 },
         { L, CTSEG_PENDING, CTSEG_ON_STOP, CTSEG_STOPPED },
+        { L, CTSEG_PENDING, CTSEG_ON_EDIT, CTSEG_PENDING },
         { L, CTSEG_RUNNING, CTSEG_ON_START, CTSEG_RUNNING },
         { L, CTSEG_RUNNING, CTSEG_ON_FINISH, CTSEG_RUNNING },
         { L, CTSEG_RUNNING, CTSEG_ON_STOP, CTSEG_STOPPED },
+        { L, CTSEG_RUNNING, CTSEG_ON_EDIT, CTSEG_RUNNING },
         { L, CTSEG_DONE, CTSEG_ON_START, 0 },
         { L, CTSEG_DONE, CTSEG_ON_FINISH, 0 },
         { L, CTSEG_DONE, CTSEG_ON_STOP, 0 },
+        { L, CTSEG_DONE, CTSEG_ON_EDIT, 0 },
         { L, CTSEG_STOPPED, CTSEG_ON_START, 0 },
         { L, CTSEG_STOPPED, CTSEG_ON_FINISH, 0 },
-        { L, CTSEG_STOPPED, CTSEG_ON_STOP, 0 }
+        { L, CTSEG_STOPPED, CTSEG_ON_STOP, 0 },
+        { L, CTSEG_STOPPED, CTSEG_ON_EDIT, 0 }
     };
 
     (void) state;
 
-    assert_int_equal(N(cases), 3 * 4 * 3);
+    assert_int_equal(N(cases), 3 * 4 * 4);
 
     for (i = 0; i < N(cases); i++) {
         assert_int_equal(ctseg_export_step(cases[i].freq, cases[i].from,
                                            cases[i].event),
                          cases[i].to);
+
+        /* what is refused is refused by a rule, and by no rule else */
+
+        rule = ctseg_export_rule(cases[i].freq, cases[i].from,
+                                 cases[i].event);
+        assert_int_equal(rule == NULL, cases[i].to != 0);
+
+        if (rule != NULL && cases[i].event == CTSEG_ON_EDIT) {
+            assert_non_null(strstr(rule, "cannot be edited"));
+        }
+
+        if (rule != NULL && cases[i].event == CTSEG_ON_STOP) {
+            assert_non_null(strstr(rule, "can be stopped"));
+            assert_non_null(strstr(rule,
+                                   ctseg_status_name(cases[i].from)));
+        }
     }
 }
 
@@ -94,7 +124,7 @@ test_outside(void **state)
         for (j = -2; j < 9; j++) {
             for (k = -2; k < 9; k++) {
 
-                if (i >= 1 && i <= 3 && j >= 1 && j <= 4 && k >= 0 && k <= 2)
+                if (i >= 1 && i <= 3 && j >= 1 && j <= 4 && k >= 0 && k <= 3)
                 {
                     continue;
                 }
@@ -127,7 +157,7 @@ test_final(void **state)
         bool  leaves = false;
 
         for (freq = O; freq <= (int) L; freq++) {
-            for (event = CTSEG_ON_START; event <= CTSEG_ON_STOP; event++) {
+            for (event = CTSEG_ON_START; event <= CTSEG_ON_EDIT; event++) {
                 leaves |= ctseg_export_step((ctseg_freq_t) freq,
                                             (ctseg_status_t) from,
                                             (ctseg_export_event_t) event)

@@ -122,6 +122,10 @@ void ctseg_jw_null(ctseg_json_writer_t *w, const char *name);
 
 void ctseg_jw_time(ctseg_json_writer_t *w, const char *name, int64_t ms);
 
+/* milliseconds as seconds, with as many decimals as it takes: 0.012, 2.5 */
+
+void ctseg_jw_seconds(ctseg_json_writer_t *w, const char *name, int64_t ms);
+
 /* valid JSON, copied as it is */
 
 void ctseg_jw_raw(ctseg_json_writer_t *w, const char *name, ctseg_str_t json);

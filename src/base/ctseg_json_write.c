@@ -192,6 +192,35 @@ ctseg_jw_time(ctseg_json_writer_t *w, const char *name, int64_t ms)
 
 
 void
+ctseg_jw_seconds(ctseg_json_writer_t *w, const char *name, int64_t ms)
+{
+    unsigned  rest, digits;
+
+    /* without floating point: its decimal point depends on the locale */
+
+    ctseg_json_write_name(w, name);
+
+    if (ms < 0) {
+        ms = 0;
+    }
+
+    ctseg_buf_fmt(w->buf, "%" PRId64, ms / 1000);
+
+    rest = (unsigned) (ms % 1000);
+
+    if (rest == 0) {
+        return;
+    }
+
+    for (digits = 3; rest % 10 == 0; digits--) {
+        rest /= 10;
+    }
+
+    ctseg_buf_fmt(w->buf, ".%0*u", (int) digits, rest);
+}
+
+
+void
 ctseg_jw_raw(ctseg_json_writer_t *w, const char *name, ctseg_str_t json)
 {
     ctseg_json_write_name(w, name);

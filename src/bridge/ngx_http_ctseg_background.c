@@ -300,7 +300,12 @@ ngx_http_ctseg_background_log(ngx_log_t *log, u_char *buf, size_t len)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_ctseg_module);
 
-    if (ctx != NULL) {
+    if (ctx != NULL && ctx->export_id.len == 0) {
+        p = ngx_snprintf(buf, len, ", test of a partner");
+        len -= p - buf;
+        buf = p;
+
+    } else if (ctx != NULL) {
         p = ngx_snprintf(buf, len, ", export: %V, run: %uL, attempt: %ui",
                          &ctx->export_id, ctx->run, ctx->attempt);
         len -= p - buf;

@@ -21,7 +21,7 @@ typedef struct {
     unsigned     is_error:1;
 
     unsigned     is_batch:1;
-    ngx_str_t    export_id;
+    ngx_str_t    export_id;         /* empty: the test of a partner */
     uint64_t     run;
     ngx_uint_t   batch_events;
     ngx_uint_t   attempt;           /* 1 for the first */

@@ -39,6 +39,7 @@ ngx_http_ctseg_deliver(ngx_http_ctseg_delivery_t *d, ngx_log_t *log)
     d->how = "the request to Segment's side was terminated";
     d->retry_after = 0;
     d->answered = 0;
+    d->started = ngx_current_msec;
 
     ngx_memzero(&d->event, sizeof(ngx_event_t));
     d->event.handler = ngx_http_ctseg_deliver_event_handler;
@@ -302,6 +303,7 @@ ngx_http_ctseg_deliver_post_handler(ngx_http_request_t *sr, void *data,
 {
     ngx_http_ctseg_delivery_t *d = data;
 
+    ngx_uint_t            asked;
     ngx_http_upstream_t  *u;
 
     if (d->answered) {
@@ -310,8 +312,9 @@ ngx_http_ctseg_deliver_post_handler(ngx_http_request_t *sr, void *data,
 
     d->answered = 1;
     u = sr->upstream;
+    asked = u != NULL && !ngx_http_ctseg_deliver_is_cached(u);
 
-    if (u == NULL || ngx_http_ctseg_deliver_is_cached(u)) {
+    if (!asked) {
         d->how = "the location has answered without asking Segment's side";
 
     } else if (u->headers_in.status_n == 0) {
@@ -328,6 +331,11 @@ ngx_http_ctseg_deliver_post_handler(ngx_http_request_t *sr, void *data,
 
     if (u != NULL && u->headers_in.headers.part.elts != NULL) {
         ngx_http_ctseg_deliver_headers(d, u);
+    }
+
+    if (d->trace != NULL) {
+        ngx_http_ctseg_trace(d->trace, sr, asked, rc, d->status, d->how,
+                             d->started);
     }
 
     ngx_post_event(&d->event, &ngx_posted_events);
@@ -348,6 +356,11 @@ ngx_http_ctseg_deliver_cleanup(void *data)
     /* ended by nginx without a post handler: status stays 0 */
 
     d->answered = 1;
+
+    if (d->trace != NULL) {
+        ngx_http_ctseg_trace_lost(d->trace, d->how, d->started);
+    }
+
     ngx_post_event(&d->event, &ngx_posted_events);
 }
 
@@ -371,6 +384,11 @@ ngx_http_ctseg_deliver_abort(ngx_http_ctseg_delivery_t *d)
 {
     if (d->main == NULL) {
         return;
+    }
+
+    if (d->trace != NULL && !d->answered) {
+        ngx_http_ctseg_trace_lost(d->trace, "the worker was shut down",
+                                  d->started);
     }
 
     d->answered = 1;

@@ -8,6 +8,7 @@
 
 
 #include "ngx_http_ctseg_task.h"
+#include "ngx_http_ctseg_trace.h"
 
 
 typedef struct ngx_http_ctseg_delivery_s  ngx_http_ctseg_delivery_t;
@@ -22,7 +23,7 @@ struct ngx_http_ctseg_delivery_s {
     /* the caller's; borrowed until the handler is called */
 
     ngx_http_ctseg_region_t     *region;
-    ngx_str_t                    export_id;
+    ngx_str_t                    export_id;     /* empty: a test */
     uint64_t                     run;
     ngx_uint_t                   events;
     ngx_uint_t                   attempt;       /* 1 for the first */
@@ -30,6 +31,7 @@ struct ngx_http_ctseg_delivery_s {
     ngx_str_t                    body;
     ngx_http_ctseg_delivery_pt   handler;
     void                        *data;
+    ngx_http_ctseg_trace_t      *trace;         /* filled too; may be NULL */
 
     /* the verdict */
 
@@ -41,6 +43,7 @@ struct ngx_http_ctseg_delivery_s {
 
     ngx_http_request_t          *main;          /* NULL: not under way */
     ngx_event_t                  event;
+    ngx_msec_t                   started;
     unsigned                     answered:1;
 };
 
@@ -50,7 +53,7 @@ struct ngx_http_ctseg_delivery_s {
 ngx_int_t ngx_http_ctseg_deliver(ngx_http_ctseg_delivery_t *d,
     ngx_log_t *log);
 
-/* end an attempt under way; the handler will not be called */
+/* end an attempt that may be under way; the handler will not be called */
 
 void ngx_http_ctseg_deliver_abort(ngx_http_ctseg_delivery_t *d);
 

@@ -11,8 +11,12 @@ typedef struct {
     ngx_uint_t                 method;
     ngx_str_t                  path;
     ngx_http_ctseg_thread_pt   thread;
-    ngx_uint_t                 body;    /* takes a body */
+    ngx_uint_t                 flags;
 } ngx_http_ctseg_route_t;
+
+
+#define NGX_HTTP_CTSEG_BODY   1         /* takes a body */
+#define NGX_HTTP_CTSEG_WRITE  2         /* changes something */
 
 
 static ngx_int_t ngx_http_ctseg_api_handler(ngx_http_request_t *r);
@@ -38,31 +42,47 @@ static ngx_http_ctseg_route_t  ngx_http_ctseg_routes[] = {
       ngx_http_ctseg_partner_list_thread, 0 },
 
     { NGX_HTTP_POST, ngx_string("/partners"),
-      ngx_http_ctseg_partner_create_thread, 1 },
+      ngx_http_ctseg_partner_create_thread,
+      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE },
 
     { NGX_HTTP_GET, ngx_string("/partners/{id}"),
       ngx_http_ctseg_partner_get_thread, 0 },
 
     { NGX_HTTP_PATCH, ngx_string("/partners/{id}"),
-      ngx_http_ctseg_partner_patch_thread, 1 },
+      ngx_http_ctseg_partner_patch_thread,
+      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE },
 
     { NGX_HTTP_DELETE, ngx_string("/partners/{id}"),
-      ngx_http_ctseg_partner_delete_thread, 0 },
+      ngx_http_ctseg_partner_delete_thread,
+      NGX_HTTP_CTSEG_WRITE },
+
+    { NGX_HTTP_POST, ngx_string("/partners/{id}/test"),
+      ngx_http_ctseg_partner_test_thread,
+      NGX_HTTP_CTSEG_WRITE },
 
     { NGX_HTTP_GET, ngx_string("/exports"),
       ngx_http_ctseg_export_list_thread, 0 },
 
     { NGX_HTTP_POST, ngx_string("/exports"),
-      ngx_http_ctseg_export_create_thread, 1 },
+      ngx_http_ctseg_export_create_thread,
+      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE },
+
+    /* before the pattern that it matches, too */
+
+    { NGX_HTTP_POST, ngx_string("/exports/preview"),
+      ngx_http_ctseg_export_preview_thread,
+      NGX_HTTP_CTSEG_BODY },
 
     { NGX_HTTP_GET, ngx_string("/exports/{id}"),
       ngx_http_ctseg_export_get_thread, 0 },
 
     { NGX_HTTP_PATCH, ngx_string("/exports/{id}"),
-      ngx_http_ctseg_export_patch_thread, 1 },
+      ngx_http_ctseg_export_patch_thread,
+      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE },
 
     { NGX_HTTP_POST, ngx_string("/exports/{id}/stop"),
-      ngx_http_ctseg_export_stop_thread, 0 },
+      ngx_http_ctseg_export_stop_thread,
+      NGX_HTTP_CTSEG_WRITE },
 
     { NGX_HTTP_GET, ngx_string("/exports/{id}/runs"),
       ngx_http_ctseg_run_list_thread, 0 },
@@ -228,7 +248,7 @@ ngx_http_ctseg_api_refuse(ngx_http_request_t *r,
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
 
-    if (route->method != NGX_HTTP_GET && !lcf->api_write) {
+    if ((route->flags & NGX_HTTP_CTSEG_WRITE) && !lcf->api_write) {
         return ngx_http_ctseg_api_problem(r, NGX_HTTP_FORBIDDEN,
                                           "this API is read-only: writing "
                                           "needs \"ctseg_api write=on\"",
@@ -241,13 +261,13 @@ ngx_http_ctseg_api_refuse(ngx_http_request_t *r,
                                           "write here", NULL);
     }
 
-    if (route->body && !ngx_http_ctseg_is_json(r)) {
+    if ((route->flags & NGX_HTTP_CTSEG_BODY) && !ngx_http_ctseg_is_json(r)) {
         return ngx_http_ctseg_api_problem(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
                                           "Content-Type must be "
                                           "application/json", NULL);
     }
 
-    if (route->body && ngx_http_ctseg_is_encoded(r)) {
+    if ((route->flags & NGX_HTTP_CTSEG_BODY) && ngx_http_ctseg_is_encoded(r)) {
         return ngx_http_ctseg_api_problem(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
                                           "Content-Encoding must be absent",
                                           NULL);
@@ -370,9 +390,11 @@ ngx_http_ctseg_api_route(ngx_http_request_t *r, ngx_str_t *path,
     ngx_str_t *id, ngx_str_t *number, u_char *allow)
 {
     u_char                  *p;
+    ngx_str_t               *found;
     ngx_uint_t               method;
     ngx_http_ctseg_route_t  *route;
 
+    found = NULL;
     p = allow;
     *p = '\0';
 
@@ -383,6 +405,18 @@ ngx_http_ctseg_api_route(ngx_http_request_t *r, ngx_str_t *path,
         if (!ngx_http_ctseg_api_match(&route->path, path, id, number)) {
             continue;
         }
+
+        /* the first of two patterns is what the path means */
+
+        if (found != NULL
+            && (found->len != route->path.len
+                || ngx_memcmp(found->data, route->path.data, found->len)
+                   != 0))
+        {
+            continue;
+        }
+
+        found = &route->path;
 
         if (route->method == method) {
             return route;
@@ -428,7 +462,9 @@ ngx_http_ctseg_api_call(ngx_http_request_t *r, ngx_http_ctseg_route_t *route,
     path = &none;
     key = NULL;
 
-    if (route->method == NGX_HTTP_POST) {
+    if (route->method == NGX_HTTP_POST
+        && (route->flags & NGX_HTTP_CTSEG_WRITE))
+    {
         key = ngx_http_ctseg_header_in(r, "idempotency-key",
                                        sizeof("idempotency-key") - 1);
     }
@@ -444,7 +480,10 @@ ngx_http_ctseg_api_call(ngx_http_request_t *r, ngx_http_ctseg_route_t *route,
            + if_match->len + path->len + key->len;
 
     call = ngx_http_ctseg_task_create(ngx_http_ctseg_worker(), size,
-                                      route->thread, ngx_http_ctseg_api_done);
+                                      key->len != 0
+                                      ? ngx_http_ctseg_idempotent_thread
+                                      : ngx_http_ctseg_call_thread,
+                                      ngx_http_ctseg_api_done);
     if (call == NULL) {
         return NULL;
     }
@@ -458,11 +497,7 @@ ngx_http_ctseg_api_call(ngx_http_request_t *r, ngx_http_ctseg_route_t *route,
     ngx_http_ctseg_call_copy(&call->path, path, &p);
     ngx_http_ctseg_call_copy(&call->idempotency_key, key, &p);
 
-    if (key->len != 0) {
-        call->work = route->thread;
-        call->task.thread = ngx_http_ctseg_idempotent_thread;
-    }
-
+    call->work = route->thread;
     call->r = r;
     call->status = NGX_HTTP_OK;
 
@@ -546,13 +581,45 @@ ngx_http_ctseg_api_body_handler(ngx_http_request_t *r)
 static void
 ngx_http_ctseg_api_done(ngx_http_ctseg_task_t *task)
 {
+    ngx_http_ctseg_call_t   *call;
+    ngx_http_ctseg_next_pt   next;
+
+    call = (ngx_http_ctseg_call_t *) task;
+
+    next = call->next;
+    call->next = NULL;
+
+    if (next != NULL) {
+        next(call);
+        return;
+    }
+
+    ngx_http_ctseg_call_answer(call);
+}
+
+
+void
+ngx_http_ctseg_call_again(ngx_http_ctseg_call_t *call,
+    ngx_http_ctseg_thread_pt work)
+{
+    call->work = work;
+
+    if (ngx_http_ctseg_task_post(&call->task) != NGX_OK) {
+        ngx_http_ctseg_call_problem(call, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                    "the thread pool's queue is full", NULL);
+        ngx_http_ctseg_call_answer(call);
+    }
+}
+
+
+void
+ngx_http_ctseg_call_answer(ngx_http_ctseg_call_t *call)
+{
     u_char                    location[NGX_HTTP_CTSEG_LOCATION_MAX];
     ngx_int_t                 rc;
     ngx_http_request_t       *r;
-    ngx_http_ctseg_call_t    *call;
     ngx_http_ctseg_header_t   headers[3];
 
-    call = (ngx_http_ctseg_call_t *) task;
     r = call->r;
 
     ngx_http_ctseg_resume(r);
@@ -615,7 +682,12 @@ ngx_http_ctseg_call_cleanup(void *data)
 static void
 ngx_http_ctseg_call_free(ngx_http_ctseg_call_t *call)
 {
+    if (call->data != NULL) {
+        call->data_free(call->data);
+    }
+
     ngx_free(call->body.data);
+    ctseg_buf_free(&call->reply.body);
     ctseg_buf_free(&call->out);
     ctseg_arena_destroy(call->arena);
     ngx_free(call);

@@ -1,7 +1,10 @@
 /*
  * The management API: one route table, one call structure, one file for each
- * resource.  A call is read on the loop, answered by a thread and sent by the
+ * resource.  A call is read on the loop, worked on by a thread and sent by the
  * loop again; its thread function may use only what lies below the line.
+ *
+ * A call that is not done with one job sets "next": instead of answering, the
+ * loop calls that, and the call goes on with ngx_http_ctseg_call_again.
  */
 
 #ifndef NGX_HTTP_CTSEG_API_H
@@ -11,6 +14,7 @@
 #include "../base/ctseg_json.h"
 #include "../base/ctseg_problem.h"
 #include "../base/ctseg_str.h"
+#include "../model/ctseg_export.h"
 #include "../model/ctseg_query.h"
 #include "../store/ctseg_state.h"
 #include "../bridge/ngx_http_ctseg_task.h"
@@ -25,6 +29,8 @@
 
 typedef struct ngx_http_ctseg_call_s  ngx_http_ctseg_call_t;
 
+typedef void (*ngx_http_ctseg_next_pt)(ngx_http_ctseg_call_t *call);
+
 
 struct ngx_http_ctseg_call_s {
     ngx_http_ctseg_task_t    task;
@@ -38,12 +44,21 @@ struct ngx_http_ctseg_call_s {
     ctseg_str_t              if_match;
     ctseg_str_t              path;      /* with an Idempotency-Key only */
     ctseg_str_t              idempotency_key;
-    ngx_http_ctseg_thread_pt  work;     /* of the resource */
     ngx_http_ctseg_body_t    body;
 
-    /* for the thread's own use, freed with the call */
+    /* the work: on a thread, then perhaps on the loop, then again */
+
+    ngx_http_ctseg_thread_pt  work;     /* of the resource */
+    ngx_http_ctseg_next_pt    next;     /* on the loop; NULL: answer */
+
+    ctseg_reply_t            reply;     /* with an Idempotency-Key only */
+    unsigned                 claimed:1;
+
+    /* the resource's own, freed with the call on the loop */
 
     ctseg_arena_t           *arena;
+    void                    *data;
+    void                   (*data_free)(void *data);
 
     /* the answer */
 
@@ -60,6 +75,18 @@ struct ngx_http_ctseg_call_s {
 /* setter of "ctseg_api" */
 
 char *ngx_http_ctseg_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+/* ---- for next functions, on the loop ---- */
+
+/* go on with this on a thread; without room in the pool 503 is the answer */
+
+void ngx_http_ctseg_call_again(ngx_http_ctseg_call_t *call,
+    ngx_http_ctseg_thread_pt work);
+
+/* answer as it stands, and free the call */
+
+void ngx_http_ctseg_call_answer(ngx_http_ctseg_call_t *call);
 
 
 /* ---- for thread functions ---- */
@@ -102,6 +129,14 @@ void ngx_http_ctseg_call_etag(ngx_http_ctseg_call_t *call,
 bool ngx_http_ctseg_call_page(ngx_http_ctseg_call_t *call, unsigned *page,
     unsigned *per_page);
 
+/*
+ * The definition of a new export in the body, and its partner, or false with
+ * the problem set as the answer.  Nothing is stored.
+ */
+
+bool ngx_http_ctseg_call_export(ngx_http_ctseg_call_t *call,
+    ctseg_export_t *e, ctseg_partner_t *p, ctseg_export_env_t *env);
+
 /* how a partner is, or with partner_id == NULL the worst of all of them */
 
 typedef struct {
@@ -143,7 +178,9 @@ void ngx_http_ctseg_list_close(ctseg_json_writer_t *w, unsigned page,
     unsigned per_page, unsigned total);
 
 
-/* the work of a call, done once for each Idempotency-Key */
+/* the work of a call, for all calls; once for each Idempotency-Key */
+
+void ngx_http_ctseg_call_thread(ngx_http_ctseg_task_t *task);
 
 void ngx_http_ctseg_idempotent_thread(ngx_http_ctseg_task_t *task);
 
@@ -155,9 +192,11 @@ void ngx_http_ctseg_partner_create_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_partner_get_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_partner_patch_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_partner_delete_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_partner_test_thread(ngx_http_ctseg_task_t *task);
 
 void ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_export_preview_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_export_get_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_export_patch_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_export_stop_thread(ngx_http_ctseg_task_t *task);

@@ -168,11 +168,10 @@ ngx_http_ctseg_export_env(ngx_http_ctseg_worker_t *worker,
 
 static bool
 ngx_http_ctseg_export_partner(ngx_http_ctseg_call_t *call,
-    const char *partner_id, ctseg_problems_t *problems)
+    const char *partner_id, ctseg_partner_t *p, ctseg_problems_t *problems)
 {
     ctseg_rc_t                rc;
     ctseg_err_t               err;
-    ctseg_partner_t           p;
     ngx_http_ctseg_worker_t  *worker;
 
     worker = call->task.worker;
@@ -183,9 +182,9 @@ ngx_http_ctseg_export_partner(ngx_http_ctseg_call_t *call,
 
     ngx_memzero(&err, sizeof(err));
 
-    rc = ctseg_partner_get(worker->store, ctseg_str(partner_id), &p, &err);
+    rc = ctseg_partner_get(worker->store, ctseg_str(partner_id), p, &err);
 
-    if (rc == CTSEG_NOTFOUND || (rc == CTSEG_OK && p.deleting)) {
+    if (rc == CTSEG_NOTFOUND || (rc == CTSEG_OK && p->deleting)) {
         ctseg_problem(problems, "partner_id", "names no partner");
         return true;
     }
@@ -195,10 +194,10 @@ ngx_http_ctseg_export_partner(ngx_http_ctseg_call_t *call,
         return false;
     }
 
-    if (worker->conf->regions[p.region].uri.len == 0) {
+    if (worker->conf->regions[p->region].uri.len == 0) {
         ctseg_problem(problems, "partner_id", "the partner's region is "
                       "\"%s\", for which nginx.conf has no ctseg_segment",
-                      ctseg_region_name(p.region));
+                      ctseg_region_name(p->region));
     }
 
     return true;
@@ -218,6 +217,7 @@ ngx_http_ctseg_export_patch(ngx_http_ctseg_call_t *call,
     char                 partner_id[CTSEG_ID_TEXT_MAX];
     ctseg_rc_t           rc;
     const char          *rule;
+    ctseg_partner_t      p;
     ctseg_problems_t     problems;
     ctseg_export_env_t   env;
 
@@ -244,7 +244,7 @@ ngx_http_ctseg_export_patch(ngx_http_ctseg_call_t *call,
         return CTSEG_INVALID;
     }
 
-    if (valid && !ngx_http_ctseg_export_partner(call, e->partner_id,
+    if (valid && !ngx_http_ctseg_export_partner(call, e->partner_id, &p,
                                                 &problems))
     {
         return CTSEG_INVALID;
@@ -271,7 +271,7 @@ ngx_http_ctseg_export_patch(ngx_http_ctseg_call_t *call,
      * one was stored, or it will find it: looking again settles which.
      */
 
-    if (!ngx_http_ctseg_export_partner(call, e->partner_id, &problems)) {
+    if (!ngx_http_ctseg_export_partner(call, e->partner_id, &p, &problems)) {
         return CTSEG_INVALID;
     }
 
@@ -341,46 +341,61 @@ ngx_http_ctseg_export_patch_thread(ngx_http_ctseg_task_t *task)
 }
 
 
-void
-ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task)
+bool
+ngx_http_ctseg_call_export(ngx_http_ctseg_call_t *call, ctseg_export_t *e,
+    ctseg_partner_t *p, ctseg_export_env_t *env)
 {
-    ctseg_rc_t                rc;
-    ctseg_err_t               err;
-    ctseg_json_t             *json;
-    ctseg_export_t            e;
-    ctseg_problems_t          problems;
-    ctseg_export_env_t        env;
-    ngx_http_ctseg_call_t    *call;
-    ngx_http_ctseg_worker_t  *worker;
-
-    call = (ngx_http_ctseg_call_t *) task;
-    worker = task->worker;
+    ctseg_json_t      *json;
+    ctseg_problems_t   problems;
 
     if (!ngx_http_ctseg_call_json(call, &json)) {
-        return;
+        return false;
     }
 
-    ngx_memzero(&e, sizeof(e));
-    ngx_memzero(&err, sizeof(err));
+    ngx_memzero(e, sizeof(ctseg_export_t));
     problems.n = 0;
 
-    ngx_http_ctseg_export_env(worker, &env);
+    ngx_http_ctseg_export_env(call->task.worker, env);
 
-    (void) ctseg_export_parse(&e, json, &env, &problems);
+    (void) ctseg_export_parse(e, json, env, &problems);
 
     /* so that an unknown partner is named together with the other errors */
 
-    if (!ngx_http_ctseg_export_partner(call, e.partner_id, &problems)) {
-        return;
+    if (!ngx_http_ctseg_export_partner(call, e->partner_id, p, &problems)) {
+        return false;
     }
 
     if (problems.n != 0) {
         ngx_http_ctseg_call_problem(call, 422, "the export has wrong fields",
                                     &problems);
+        return false;
+    }
+
+    return true;
+}
+
+
+void
+ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task)
+{
+    ctseg_rc_t              rc;
+    ctseg_err_t             err;
+    ctseg_export_t          e;
+    ctseg_partner_t         p;
+    ctseg_problems_t        problems;
+    ctseg_export_env_t      env;
+    ngx_http_ctseg_call_t  *call;
+
+    call = (ngx_http_ctseg_call_t *) task;
+
+    ngx_memzero(&err, sizeof(err));
+    problems.n = 0;
+
+    if (!ngx_http_ctseg_call_export(call, &e, &p, &env)) {
         return;
     }
 
-    rc = ctseg_export_create(worker->store, &e, env.now_ms, &err);
+    rc = ctseg_export_create(task->worker->store, &e, env.now_ms, &err);
 
     if (rc == CTSEG_NOTFOUND) {
         ctseg_problem(&problems, "partner_id", "names no partner");

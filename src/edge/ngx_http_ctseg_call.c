@@ -6,6 +6,17 @@
 #include "ngx_http_ctseg_api.h"
 
 
+void
+ngx_http_ctseg_call_thread(ngx_http_ctseg_task_t *task)
+{
+    ngx_http_ctseg_call_t  *call;
+
+    call = (ngx_http_ctseg_call_t *) task;
+
+    call->work(task);
+}
+
+
 bool
 ngx_http_ctseg_call_body(ngx_http_ctseg_call_t *call)
 {

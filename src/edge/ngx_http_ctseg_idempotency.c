@@ -42,67 +42,99 @@ ngx_http_ctseg_idempotent_key(ngx_http_ctseg_call_t *call, char *out)
 }
 
 
-void
-ngx_http_ctseg_idempotent_thread(ngx_http_ctseg_task_t *task)
+/* true: the work is this call's; false: something else is answered */
+
+static bool
+ngx_http_ctseg_idempotent_claim(ngx_http_ctseg_call_t *call)
 {
-    uint64_t                request;
-    ctseg_rc_t              rc;
-    ctseg_err_t             err;
-    ctseg_str_t             body;
-    ctseg_reply_t           reply;
-    ngx_http_ctseg_call_t  *call;
-
-    call = (ngx_http_ctseg_call_t *) task;
-
-    ngx_memzero(&reply, sizeof(reply));
-    ngx_memzero(&err, sizeof(err));
+    uint64_t        request;
+    ctseg_rc_t      rc;
+    ctseg_err_t     err;
+    ctseg_str_t     body;
+    ctseg_reply_t  *reply;
 
     if (!ngx_http_ctseg_call_body(call)) {
-        return;
+        return false;
     }
+
+    ngx_memzero(&err, sizeof(err));
 
     body.data = call->body.data;
     body.len = call->body.len;
 
-    ngx_http_ctseg_idempotent_key(call, reply.key);
-    request = ctseg_hash64(body);
-    reply.request = request;
+    reply = &call->reply;
 
-    rc = ctseg_reply_claim(task->worker->store, &reply, ctseg_now_ms(),
+    ngx_http_ctseg_idempotent_key(call, reply->key);
+    request = ctseg_hash64(body);
+    reply->request = request;
+
+    rc = ctseg_reply_claim(call->task.worker->store, reply, ctseg_now_ms(),
                            &err);
 
     if (rc == CTSEG_CONFLICT) {
-        ngx_http_ctseg_idempotent_replay(call, &reply, request);
-        ctseg_buf_free(&reply.body);
-        return;
+        ngx_http_ctseg_idempotent_replay(call, reply, request);
+        return false;
     }
 
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_call_store_problem(call, rc, &err, "reply");
-        ctseg_buf_free(&reply.body);
-        return;
+        return false;
     }
 
-    call->work(task);
+    call->claimed = 1;
 
-    /* what is not kept is forgotten: status 0 removes the claim */
+    return true;
+}
+
+
+/* what is not kept is forgotten: status 0 removes the claim */
+
+static void
+ngx_http_ctseg_idempotent_keep(ngx_http_ctseg_call_t *call)
+{
+    ctseg_rc_t      rc;
+    ctseg_err_t     err;
+    ctseg_reply_t  *reply;
+
+    ngx_memzero(&err, sizeof(err));
+
+    reply = &call->reply;
 
     if (call->status >= 200 && call->status < 300 && !call->out.failed) {
-        reply.status = (unsigned) call->status;
-        ngx_memcpy(reply.etag, call->etag, sizeof(reply.etag));
-        ngx_memcpy(reply.location, call->location, sizeof(reply.location));
-        ctseg_buf_str(&reply.body, ctseg_buf_slice(&call->out));
+        reply->status = (unsigned) call->status;
+        ngx_memcpy(reply->etag, call->etag, sizeof(reply->etag));
+        ngx_memcpy(reply->location, call->location, sizeof(reply->location));
+        ctseg_buf_str(&reply->body, ctseg_buf_slice(&call->out));
     }
 
-    rc = ctseg_reply_fill(task->worker->store, &reply, &err);
+    rc = ctseg_reply_fill(call->task.worker->store, reply, &err);
 
     if (rc != CTSEG_OK) {
         (void) snprintf(call->log, sizeof(call->log), "the reply to an "
                         "Idempotency-Key was not kept: %s %.160s",
                         ctseg_rc_name(rc), err.text);
     }
+}
 
-    ctseg_buf_free(&reply.body);
+
+/* the claim before the first piece of the work, the answer after the last */
+
+void
+ngx_http_ctseg_idempotent_thread(ngx_http_ctseg_task_t *task)
+{
+    ngx_http_ctseg_call_t  *call;
+
+    call = (ngx_http_ctseg_call_t *) task;
+
+    if (!call->claimed && !ngx_http_ctseg_idempotent_claim(call)) {
+        return;
+    }
+
+    call->work(task);
+
+    if (call->next == NULL) {
+        ngx_http_ctseg_idempotent_keep(call);
+    }
 }
 
 

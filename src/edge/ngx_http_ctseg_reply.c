@@ -118,6 +118,35 @@ ngx_http_ctseg_suspend(ngx_http_request_t *r)
 }
 
 
+ngx_uint_t
+ngx_http_ctseg_is_gone(ngx_http_request_t *r)
+{
+    u_char             byte;
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    /* nobody reads events of a suspended request, so look at the socket */
+
+    if (c->error || c->read->pending_eof) {
+        c->error = 1;
+        return 1;
+    }
+
+    n = recv(c->fd, &byte, 1, MSG_PEEK|MSG_DONTWAIT);
+
+    if (n == 0 || (n == -1 && ngx_socket_errno != NGX_EAGAIN
+                   && ngx_socket_errno != NGX_EINTR))
+    {
+        c->error = 1;
+        return 1;
+    }
+
+    return 0;
+}
+
+
 void
 ngx_http_ctseg_resume(ngx_http_request_t *r)
 {

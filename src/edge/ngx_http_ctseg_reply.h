@@ -33,6 +33,13 @@ ngx_int_t ngx_http_ctseg_reply(ngx_http_request_t *r, ngx_uint_t status,
 
 void ngx_http_ctseg_suspend(ngx_http_request_t *r);
 
+/*
+ * Has the client of a suspended request closed its side?  nginx itself takes
+ * that for the end of a client.  Then it will not be answered.
+ */
+
+ngx_uint_t ngx_http_ctseg_is_gone(ngx_http_request_t *r);
+
 /* undo suspend; answer with what reply said, and let nginx go on */
 
 void ngx_http_ctseg_resume(ngx_http_request_t *r);

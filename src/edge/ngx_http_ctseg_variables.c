@@ -118,6 +118,14 @@ ngx_http_ctseg_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_OK;
     }
 
+    /* the test of a partner belongs to no export */
+
+    if ((data == NGX_HTTP_CTSEG_VAR_EXPORT || data == NGX_HTTP_CTSEG_VAR_RUN)
+        && ctx->export_id.len == 0)
+    {
+        return NGX_OK;
+    }
+
     if (s == NULL) {
         p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
         if (p == NULL) {

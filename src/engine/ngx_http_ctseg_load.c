@@ -16,7 +16,7 @@ static ctseg_rc_t
 ngx_http_ctseg_load_key(ngx_http_ctseg_load_t *load, ctseg_partner_t *p)
 {
     ctseg_rc_t   rc;
-    ctseg_buf_t  buf, pair;
+    ctseg_buf_t  buf;
 
     rc = ctseg_partner_get(load->task.worker->store,
                            ctseg_str(load->partner_id), p, &load->err);
@@ -25,14 +25,11 @@ ngx_http_ctseg_load_key(ngx_http_ctseg_load_t *load, ctseg_partner_t *p)
     }
 
     ngx_memzero(&buf, sizeof(buf));
-    ngx_memzero(&pair, sizeof(pair));
 
-    ctseg_buf_fmt(&pair, "%s:", p->write_key);
-    ctseg_buf_cstr(&buf, "Basic ");
-    ctseg_base64(&buf, ctseg_buf_slice(&pair));
+    ctseg_batch_authorization(&buf, p->write_key);
     ctseg_buf_char(&buf, '\0');
 
-    if (buf.failed || pair.failed || buf.len > sizeof(load->authorization)) {
+    if (buf.failed || buf.len > sizeof(load->authorization)) {
         rc = ctseg_err(&load->err, CTSEG_NOMEM, "out of memory");
 
     } else {
@@ -40,7 +37,6 @@ ngx_http_ctseg_load_key(ngx_http_ctseg_load_t *load, ctseg_partner_t *p)
     }
 
     ctseg_buf_free(&buf);
-    ctseg_buf_free(&pair);
 
     return rc;
 }

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "../base/ctseg_str.h"
 #include "ctseg_batch.h"
 
 
@@ -35,6 +36,19 @@ ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
     ctseg_buf_cstr(&b->body, ",\"batch\":[");
 
     b->head = b->body.len;
+}
+
+
+/* the message that ends here is in the body for good */
+
+static void
+ctseg_batch_mark(ctseg_batch_t *b)
+{
+    if (b->events < CTSEG_BATCH_MARKS) {
+        b->ends[b->events] = b->body.len;
+    }
+
+    b->events++;
 }
 
 
@@ -83,7 +97,8 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
         return false;
     }
 
-    b->events++;
+    ctseg_batch_mark(b);
+
     b->upto++;
     b->counts.scanned++;
     b->counts.sent++;
@@ -106,6 +121,40 @@ ctseg_batch_skip(ctseg_batch_t *b, uint64_t sequence)
 
 
 void
+ctseg_batch_put(ctseg_batch_t *b, ctseg_str_t message)
+{
+    if (b->events != 0) {
+        ctseg_buf_char(&b->body, ',');
+    }
+
+    ctseg_buf_str(&b->body, message);
+    ctseg_batch_mark(b);
+}
+
+
+ctseg_str_t
+ctseg_batch_message(const ctseg_batch_t *b, unsigned i)
+{
+    size_t       from;
+    ctseg_str_t  message;
+
+    message.len = 0;
+    message.data = NULL;
+
+    if (i >= b->events || i >= CTSEG_BATCH_MARKS || b->body.failed) {
+        return message;
+    }
+
+    from = i == 0 ? b->head : b->ends[i - 1] + 1;
+
+    message.data = b->body.data + from;
+    message.len = b->ends[i] - from;
+
+    return message;
+}
+
+
+void
 ctseg_batch_end(ctseg_batch_t *b)
 {
     ctseg_buf_add(&b->body, ctseg_batch_tail, sizeof(ctseg_batch_tail) - 1);
@@ -120,4 +169,27 @@ void
 ctseg_batch_free(ctseg_batch_t *b)
 {
     ctseg_buf_free(&b->body);
+}
+
+
+void
+ctseg_batch_authorization(ctseg_buf_t *out, const char *write_key)
+{
+    ctseg_buf_t  pair;
+
+    memset(&pair, 0, sizeof(ctseg_buf_t));
+
+    /* HTTP basic: the key is the user, the password is empty */
+
+    ctseg_buf_cstr(&pair, write_key);
+    ctseg_buf_char(&pair, ':');
+
+    ctseg_buf_cstr(out, "Basic ");
+    ctseg_base64(out, ctseg_buf_slice(&pair));
+
+    if (pair.failed) {
+        out->failed = true;
+    }
+
+    ctseg_buf_free(&pair);
 }

@@ -19,11 +19,16 @@
 
 #define CTSEG_BATCH_ENVELOPE  512
 
+/* messages of which it is known where they lie in the body */
+
+#define CTSEG_BATCH_MARKS  5
+
 
 typedef struct {
     ctseg_buf_t      body;
     size_t           head;              /* bytes before the messages */
     unsigned         events;            /* messages in the body */
+    size_t           ends[CTSEG_BATCH_MARKS];   /* of the first of them */
     uint64_t         after;             /* covers (after, upto] of the log */
     uint64_t         upto;
     ctseg_counts_t   counts;            /* verdicts on that range; "sent" are
@@ -50,11 +55,27 @@ bool ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev);
 
 void ctseg_batch_skip(ctseg_batch_t *b, uint64_t sequence);
 
+/* a message that is no event of the log: in the body, without a verdict */
+
+void ctseg_batch_put(ctseg_batch_t *b, ctseg_str_t message);
+
+/*
+ * One of the first messages, borrowed from the body, without the envelope
+ * and its write key; empty behind the last that is there or was marked
+ */
+
+ctseg_str_t ctseg_batch_message(const ctseg_batch_t *b, unsigned i);
+
 /* close the envelope; b->rc tells whether the body is whole */
 
 void ctseg_batch_end(ctseg_batch_t *b);
 
 void ctseg_batch_free(ctseg_batch_t *b);
+
+
+/* the value of the Authorization that goes with a body of this key */
+
+void ctseg_batch_authorization(ctseg_buf_t *out, const char *write_key);
 
 
 #endif /* CTSEG_BATCH_H */

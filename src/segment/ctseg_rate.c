@@ -93,3 +93,28 @@ ctseg_rate_take(ctseg_rate_t *rate, ctseg_rank_t rank,
 
     return 0;
 }
+
+
+double
+ctseg_rate_seconds(unsigned requests_per_s, unsigned events_per_s,
+    uint64_t batches, uint64_t events)
+{
+    double  before, by_requests, by_events, seconds;
+
+    if (batches < 2) {
+        return 0;
+    }
+
+    /* the last one goes when those before it are paid for */
+
+    before = (double) (batches - 1);
+
+    by_requests = before / requests_per_s;
+    by_events = before / (double) batches * (double) events / events_per_s;
+
+    seconds = by_requests > by_events ? by_requests : by_events;
+
+    /* a full bucket pays for the first second's worth */
+
+    return seconds > 1 ? seconds - 1 : 0;
+}

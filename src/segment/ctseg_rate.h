@@ -50,5 +50,14 @@ int64_t ctseg_rate_take(ctseg_rate_t *rate, ctseg_rank_t rank,
     unsigned requests_per_s, unsigned events_per_s, unsigned n,
     int64_t now_ms);
 
+/*
+ * How long these rates alone hold up so many batches with so many events:
+ * from the first to the last, with buckets that were full and that nobody
+ * else draws from.
+ */
+
+double ctseg_rate_seconds(unsigned requests_per_s, unsigned events_per_s,
+    uint64_t batches, uint64_t events);
+
 
 #endif /* CTSEG_RATE_H */

@@ -127,6 +127,33 @@ test_writer(void **state)
 }
 
 
+static void
+test_seconds(void **state)
+{
+    unsigned             i;
+    ctseg_buf_t          b = { NULL, 0, 0, false };
+    ctseg_json_writer_t  w = { &b, false };
+
+    static const int64_t  ms[] = { 0, 1, 12, 120, 999, 1000, 1001, 2500,
+                                   60000, 1000000000000000LL, -1 };
+
+    (void) state;
+
+    ctseg_jw_open(&w, NULL, '[');
+
+    for (i = 0; i < sizeof(ms) / sizeof(ms[0]); i++) {
+        ctseg_jw_seconds(&w, NULL, ms[i]);
+    }
+
+    ctseg_jw_close(&w, ']');
+
+    assert_true(ctseg_str_is(ctseg_buf_slice(&b),
+                             "[0,0.001,0.012,0.12,0.999,1,1.001,2.5,60,"
+                             "1000000000000,0]"));
+    ctseg_buf_free(&b);
+}
+
+
 int
 main(void)
 {
@@ -134,7 +161,8 @@ main(void)
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_every_byte),
         cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_writer)
+        cmocka_unit_test(test_writer),
+        cmocka_unit_test(test_seconds)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

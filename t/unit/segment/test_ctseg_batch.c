@@ -5,6 +5,7 @@
  * write key, which an operator may correct in between, moves no boundary.
  */
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -314,11 +315,120 @@ test_setup(void **state)
 }
 
 
+/* the first messages, exactly, and nothing of what lies around them */
+
+static void
+test_marks(void **state)
+{
+    unsigned        i, n;
+    char            text[4096];
+    ctseg_batch_t   b;
+    ctseg_event_t   ev;
+    ctseg_str_t     message;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+
+    for (n = 0; n < 8; n++) {
+        memset(&b, 0, sizeof(b));
+        ctseg_batch_begin(&b, &pinned, TEST_INSTALLATION, "k", 0);
+
+        for (i = 0; i < n; i++) {
+
+            /* one that is refused before each, which leaves no trace */
+
+            test_event(&ev, "App Launched", NULL, "{}");
+            assert_true(ctseg_batch_offer(&b, &ev));
+            test_event(&ev, "Charged", i % 2 ? "I" : "a longer one", "{}");
+            assert_true(ctseg_batch_offer(&b, &ev));
+        }
+
+        ctseg_batch_end(&b);
+
+        (void) snprintf(text, sizeof(text), "{\"writeKey\":\"k\","
+                        "\"batch\":[");
+
+        for (i = 0; i < n && i < CTSEG_BATCH_MARKS; i++) {
+            message = ctseg_batch_message(&b, i);
+            assert_int_equal(message.data[0], '{');
+            assert_int_equal(message.data[message.len - 1], '}');
+
+            (void) snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                            "%s%.*s", i == 0 ? "" : ",", (int) message.len,
+                            message.data);
+        }
+
+        assert_memory_equal(b.body.data, text, strlen(text));
+        assert_int_equal(b.body.data[strlen(text)],
+                         n > CTSEG_BATCH_MARKS ? ',' : ']');
+        assert_int_equal(ctseg_batch_message(&b, i).len, 0);
+        assert_int_equal(ctseg_batch_message(&b, UINT_MAX).len, 0);
+
+        ctseg_batch_free(&b);
+    }
+}
+
+
+static void
+test_put(void **state)
+{
+    ctseg_batch_t   b;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    memset(&b, 0, sizeof(b));
+
+    ctseg_batch_begin(&b, &pinned, TEST_INSTALLATION, "k", 7);
+    ctseg_batch_put(&b, ctseg_str("{\"a\":1}"));
+    ctseg_batch_put(&b, ctseg_str("{}"));
+    ctseg_batch_end(&b);
+
+    assert_int_equal(b.rc, CTSEG_OK);
+    assert_int_equal(b.events, 2);
+    assert_true(ctseg_str_is(ctseg_batch_message(&b, 0), "{\"a\":1}"));
+    assert_true(ctseg_str_is(ctseg_batch_message(&b, 1), "{}"));
+
+    /* they are of no stretch of the log */
+
+    assert_int_equal(b.upto, 7);
+    assert_int_equal(b.counts.scanned, 0);
+    assert_int_equal(b.counts.sent, 0);
+
+    ctseg_buf_char(&b.body, '\0');
+    assert_non_null(strstr(b.body.data, "[{\"a\":1},{}],\"context\""));
+
+    ctseg_batch_free(&b);
+}
+
+
+static void
+test_authorization(void **state)
+{
+    ctseg_buf_t  out;
+
+    (void) state;
+
+    /* RFC 7617, with an empty password */
+
+    memset(&out, 0, sizeof(out));
+    ctseg_batch_authorization(&out, "Aladdin");
+    assert_true(ctseg_str_is(ctseg_buf_slice(&out), "Basic QWxhZGRpbjo="));
+    ctseg_buf_free(&out);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_envelope),
+        cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_put),
+        cmocka_unit_test(test_authorization),
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_bytes),

@@ -264,6 +264,72 @@ test_live(void **state)
 }
 
 
+/* batches of n events: how long the buckets themselves hold up the last */
+
+static double
+test_held(unsigned requests, unsigned events, unsigned n, unsigned batches)
+{
+    int64_t       now, wait;
+    unsigned      i;
+    ctseg_rate_t  rate;
+
+    memset(&rate, 0, sizeof(rate));
+    now = 5000;
+
+    for (i = 0; i < batches; i++) {
+        do {
+            wait = ctseg_rate_take(&rate, ONE, requests, events, n, now);
+            now += wait;
+        } while (wait != 0);
+    }
+
+    return (double) (now - 5000) / 1000;
+}
+
+
+static void
+test_seconds(void **state)
+{
+    double    held, told;
+    unsigned  i;
+
+    static const struct {
+        unsigned  requests, events, n, batches;
+    } rows[] = {
+        { 50, 1000, 2500, 1 },
+        { 50, 1000, 2500, 2 },
+        { 50, 1000, 2500, 100 },
+        { 50, 1000, 10, 50 },
+        { 50, 1000, 10, 51 },
+        { 50, 1000, 10, 500 },
+        { 50, 1000, 100, 11 },
+        { 1, 1000000, 1, 30 },
+        { 1, 1, 1, 1 },
+        { 1, 1, 1, 2 },
+        { 7, 13, 3, 200 }
+    };
+
+    (void) state;
+
+    /* the buckets wait whole milliseconds, and one more each time */
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        held = test_held(rows[i].requests, rows[i].events, rows[i].n,
+                         rows[i].batches);
+        told = ctseg_rate_seconds(rows[i].requests, rows[i].events,
+                                  rows[i].batches,
+                                  (uint64_t) rows[i].batches * rows[i].n);
+
+        assert_true(told >= 0);
+        assert_true(held - told > -0.01);
+        assert_true(held - told < 0.001 * rows[i].batches + 0.01);
+    }
+
+    assert_true(ctseg_rate_seconds(1, 1, 0, 0) < 0.001);
+    assert_true(ctseg_rate_seconds(1, 1, UINT64_MAX, UINT64_MAX) > 1e18);
+}
+
+
 int
 main(void)
 {
@@ -275,7 +341,8 @@ main(void)
         cmocka_unit_test(test_rank_of),
         cmocka_unit_test(test_rank),
         cmocka_unit_test(test_rank_gone),
-        cmocka_unit_test(test_live)
+        cmocka_unit_test(test_live),
+        cmocka_unit_test(test_seconds)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,383 @@
+/*
+ * The log read in batches: every event of the cut in one of them, with its
+ * verdict, none of what lies around the cut.  Where a batch ends is no matter
+ * of chance, since a retry must find the same one again; and what is gone,
+ * damaged or not there is said, never passed over.
+ */
+
+#include "outbox_test.h"
+
+
+static void
+test_read_of(ctseg_read_t *read, const ctseg_pinned_t *pinned, st_t *st,
+    uint64_t after, uint64_t hi)
+{
+    ctseg_bounds_t  bounds;
+
+    assert_int_equal(ctseg_store_bounds(st->store, 0, st_soon(), &bounds),
+                     CTSEG_OK);
+
+    read->pinned = pinned;
+    read->write_key = OT_KEY;
+    read->incarnation = bounds.incarnation;
+    read->after = after;
+    read->hi = hi;
+}
+
+
+/* the next batch, which must be there and add up; the caller frees it */
+
+static void
+test_next(st_t *st, ctseg_read_t *read, ctseg_batch_t *b)
+{
+    ctseg_err_t  err;
+
+    memset(b, 0, sizeof(ctseg_batch_t));
+
+    assert_int_equal(ctseg_read_batch(st->store, read, st_soon(), b, &err),
+                     CTSEG_OK);
+
+    assert_int_equal(b->after, read->after);
+    assert_true(b->upto > read->after);
+    assert_true(b->upto <= read->hi);
+    assert_int_equal(b->counts.scanned, b->upto - read->after);
+    assert_int_equal(b->counts.scanned, b->counts.sent + b->counts.filtered
+                                        + b->counts.rejected);
+    assert_int_equal(b->counts.sent, b->events);
+
+    read->after = b->upto;
+}
+
+
+static ctseg_rc_t
+test_fails(st_t *st, const ctseg_read_t *read, int64_t deadline)
+{
+    ctseg_rc_t     rc;
+    ctseg_err_t    err;
+    ctseg_batch_t  b;
+
+    memset(&b, 0, sizeof(ctseg_batch_t));
+    memset(&err, 0, sizeof(ctseg_err_t));
+
+    rc = ctseg_read_batch(st->store, read, deadline, &b, &err);
+
+    assert_int_not_equal(rc, CTSEG_OK);
+    assert_int_not_equal(err.text[0], '\0');
+    ctseg_batch_free(&b);
+
+    return rc;
+}
+
+
+/* the sequence in the id of a message, which is 16 digits before a quote */
+
+static uint64_t
+test_sequence(ctseg_str_t message)
+{
+    char         text[17];
+    const char  *p;
+
+    p = memmem(message.data, message.len, "\",\"userId\"", 10);
+    assert_non_null(p);
+    memcpy(text, p - 16, 16);
+    text[16] = '\0';
+
+    return strtoull(text, NULL, 16);
+}
+
+
+static void
+test_verdicts(void **state)
+{
+    st_t            *st;
+    ctseg_read_t     read;
+    ctseg_batch_t    b;
+    ctseg_pinned_t   pinned;
+
+    /* in one block, and in two that need not be opened */
+
+    static const ot_part_t  mixed[] = {
+        { 3, "App Launched", "u", TEST_TIME_MS, 0 },
+        { 2, "Charged", "u", TEST_TIME_MS, 0 },
+        { 4, "App Launched", NULL, TEST_TIME_MS, 0 },
+        { 1, "App Launched", "u", TEST_TIME_MS - 1, 0 },
+        { 5, "App Launched", "u", TEST_TIME_MS, 0 }
+    };
+    static const ot_part_t  other = { 7, "Charged", "u", TEST_TIME_MS, 0 };
+    static const ot_part_t  old = { 8, "App Launched", "u", 1, 0 };
+
+    (void) state;
+
+    st = ot_make(16 * ST_MB);
+    ot_append(st, &other, 1, false);
+    ot_append(st, mixed, 5, false);
+    ot_append(st, &old, 1, false);
+    ot_append_n(st, 1);
+
+    test_pinned(&pinned);
+    pinned.kinds = ctseg_kind_bit(ctseg_catalog_find(
+                                                ctseg_str("App Launched")));
+    pinned.from_ms = TEST_TIME_MS;
+
+    test_read_of(&read, &pinned, st, 0, 31);
+    test_next(st, &read, &b);
+
+    assert_int_equal(b.upto, 31);
+    assert_int_equal(b.counts.sent, 3 + 5 + 1);
+    assert_int_equal(b.counts.rejects[CTSEG_REJECT_NO_ID], 4);
+    assert_int_equal(b.counts.filtered, 7 + 2 + 1 + 8);
+    assert_int_equal(test_sequence(ctseg_batch_message(&b, 0)), 8);
+    assert_int_equal(test_sequence(ctseg_batch_message(&b, 3)), 18);
+    ctseg_batch_free(&b);
+
+    /* nothing of any kind: one batch without an event */
+
+    pinned.kinds = 0;
+    test_read_of(&read, &pinned, st, 0, 31);
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 31);
+    assert_int_equal(b.counts.filtered, 31);
+    ctseg_batch_free(&b);
+
+    st_free(st);
+}
+
+
+/* a cut begins and ends anywhere, in a block that matches and in one not */
+
+static void
+test_edges(void **state)
+{
+    st_t            *st;
+    uint64_t         after, hi;
+    ctseg_read_t     read;
+    ctseg_batch_t    b;
+    ctseg_pinned_t   pinned;
+
+    static const ot_part_t  other = { 4, "Charged", "u", TEST_TIME_MS, 0 };
+
+    (void) state;
+
+    st = ot_make(16 * ST_MB);
+    ot_append_n(st, 4);
+    ot_append(st, &other, 1, false);
+    ot_append_n(st, 4);
+
+    test_pinned(&pinned);
+    pinned.kinds = ctseg_catalog_set(CTSEG_SET_SYSTEM);
+
+    for (after = 0; after < 12; after++) {
+        for (hi = after + 1; hi <= 12; hi++) {
+
+            test_read_of(&read, &pinned, st, after, hi);
+            test_next(st, &read, &b);
+
+            assert_int_equal(b.upto, hi);
+
+            if (after < 4 || after >= 8) {
+                assert_int_equal(test_sequence(ctseg_batch_message(&b, 0)),
+                                 after + 1);
+            }
+
+            ctseg_batch_free(&b);
+        }
+    }
+
+    st_free(st);
+}
+
+
+static void
+test_many(void **state)
+{
+    st_t            *st;
+    unsigned         i;
+    uint64_t         sent, after;
+    ctseg_read_t     read;
+    ctseg_batch_t    a, b;
+    ctseg_pinned_t   pinned;
+
+    static const ot_part_t  large = { 30, "App Launched", "u", TEST_TIME_MS,
+                                      28000 };
+
+    (void) state;
+
+    st = ot_make(64 * ST_MB);
+
+    for (i = 0; i < 7; i++) {
+        ot_append_n(st, 1000);
+    }
+
+    for (i = 0; i < 3; i++) {
+        ot_append(st, &large, 1, false);
+    }
+
+    test_pinned(&pinned);
+    test_read_of(&read, &pinned, st, 0, 7090);
+
+    sent = 0;
+    i = 0;
+
+    while (read.after != read.hi) {
+        after = read.after;
+        test_next(st, &read, &a);
+        sent += a.events;
+        i++;
+
+        /* read again up to there, as a retry does, it is the same */
+
+        test_read_of(&read, &pinned, st, after, a.upto);
+        test_next(st, &read, &b);
+        assert_int_equal(a.body.len, b.body.len);
+        assert_memory_equal(a.body.data, b.body.data, a.body.len);
+
+        read.hi = 7090;
+        ctseg_batch_free(&a);
+        ctseg_batch_free(&b);
+    }
+
+    assert_int_equal(sent, 7090);
+
+    /* 2,500, 2,500, the rest with a few large ones, 16 large ones each */
+
+    assert_int_equal(i, 2 + 1 + 6);
+
+    st_free(st);
+}
+
+
+/* 64 MB of the log at most, however little of it is wanted */
+
+static void
+test_bytes(void **state)
+{
+    st_t            *st;
+    unsigned         i;
+    uint64_t         first;
+    ctseg_read_t     read;
+    ctseg_batch_t    b;
+    ctseg_pinned_t   pinned;
+
+    static const ot_part_t  parts[] = {
+        { 1, "App Launched", "u", TEST_TIME_MS, 0 },
+        { 35, "Charged", "u", TEST_TIME_MS, 28000 }
+    };
+
+    (void) state;
+
+    st = ot_make(128 * ST_MB);
+
+    for (i = 0; i < 80; i++) {
+        ot_append(st, parts, 2, false);
+    }
+
+    test_pinned(&pinned);
+    pinned.kinds = ctseg_catalog_set(CTSEG_SET_SYSTEM);
+
+    test_read_of(&read, &pinned, st, 0, 80 * 36);
+    test_next(st, &read, &b);
+
+    first = b.upto;
+    assert_int_equal(first % 36, 0);
+    assert_in_range(first / 36 * 35 * 28000, CTSEG_READ_BYTES - 2 * ST_MB,
+                    CTSEG_READ_BYTES + 2 * ST_MB);
+    assert_int_equal(b.events, first / 36);
+    ctseg_batch_free(&b);
+
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 80 * 36);
+    assert_int_equal(b.events, 80 - first / 36);
+    ctseg_batch_free(&b);
+
+    /* headers alone cost nothing */
+
+    pinned.kinds = ctseg_kind_bit(CTSEG_KIND_LAST);
+    test_read_of(&read, &pinned, st, 0, 80 * 36);
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 80 * 36);
+    ctseg_batch_free(&b);
+
+    st_free(st);
+}
+
+
+static void
+test_errors(void **state)
+{
+    st_t            *st;
+    ctseg_read_t     read;
+    ctseg_batch_t    b;
+    ctseg_pinned_t   pinned;
+
+    static const ot_part_t  bad = { 5, "App Launched", "u", TEST_TIME_MS, 0 };
+
+    (void) state;
+
+    st = ot_make(16 * ST_MB);
+    ot_append_n(st, 10);
+    ot_append(st, &bad, 1, true);
+    ot_append_n(st, 10);
+
+    test_pinned(&pinned);
+    test_read_of(&read, &pinned, st, 0, 25);
+
+    /* no time at all */
+
+    assert_int_equal(test_fails(st, &read, ctseg_mono_ms() - 1),
+                     CTSEG_RETRY);
+
+    /* what is good before a damage, then the damage, again and again */
+
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 10);
+    ctseg_batch_free(&b);
+    assert_int_equal(test_fails(st, &read, st_soon()), CTSEG_CORRUPT);
+    assert_int_equal(test_fails(st, &read, st_soon()), CTSEG_CORRUPT);
+
+    /* whoever does not want what is in it need not know */
+
+    pinned.from_ms = TEST_TIME_MS + 1;
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 25);
+    ctseg_batch_free(&b);
+    pinned.from_ms = INT64_MIN;
+
+    /* a log that ends before the cut does */
+
+    test_read_of(&read, &pinned, st, 15, 26);
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 25);
+    ctseg_batch_free(&b);
+    assert_int_equal(test_fails(st, &read, st_soon()), CTSEG_CORRUPT);
+
+    /* another log, asked for its beginning and its middle */
+
+    test_read_of(&read, &pinned, st, 0, 25);
+    read.incarnation++;
+    assert_int_equal(test_fails(st, &read, st_soon()), CTSEG_TRIMMED);
+    read.after = 15;
+    assert_int_equal(test_fails(st, &read, st_soon()), CTSEG_TRIMMED);
+
+    /* what is not kept any more */
+
+    ot_trim(st, 11);
+    test_read_of(&read, &pinned, st, 3, 25);
+    assert_int_equal(test_fails(st, &read, st_soon()), CTSEG_TRIMMED);
+
+    st_free(st);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_errors)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

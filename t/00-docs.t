@@ -12,7 +12,11 @@ use strict;
 use warnings;
 
 use FindBin;
+use lib "$FindBin::Bin/lib";
+
 use Test::More;
+
+use Ctseg::Source qw/ slurp code routes /;
 
 chdir "$FindBin::Bin/.." or die;
 
@@ -55,19 +59,7 @@ same('variables', \%variable, \%described);
 
 # ---- routes ----
 
-my %route;
-for my $file (glob 'src/edge/ngx_http_ctseg_api*.c') {
-	my $code = code(slurp($file));
-	while ($code =~ /\{\s*((?:NGX_HTTP_\w+\s*\|?\s*)+),\s*
-		(?:ngx|ctseg)_string\("(\/[^"]*)"\)/gx)
-	{
-		my ($methods, $path) = ($1, $2);
-		$route{"$_ $path"} = 1
-			for grep { $_ ne 'HEAD' }
-				$methods =~ /NGX_HTTP_(\w+)/g;
-	}
-}
-
+my %route = routes('.');
 my %section;
 for my $heading ($api =~ /^\#{2,4}\ +(.*)$/gmx) {
 	$heading =~ tr/`//d;
@@ -143,17 +135,6 @@ for my $file ('README.md', glob('docs/*.md t/*.md')) {
 
 done_testing;
 
-
-sub slurp {
-	my ($file) = @_;
-	open my $f, '<:raw', $file or return '';
-	local $/;
-	return <$f> // '';
-}
-
-# without comments
-
-sub code { return $_[0] =~ s{/\*.*?\*/}{}gsr }
 
 sub same {
 	my ($what, $source, $docs) = @_;

@@ -265,8 +265,10 @@ for my $no ('x', '0' x 20, 'f' x 20, 'x' x 3000,
 {
 	problem('GET', "/partners/$no", undef, 404, qr/no such partner/);
 }
-is(call('GET', '/partners/..%2f..')->{status}, 404, 'no way out of the API');
-is(call('GET', '/partners/%00')->{status}, 400, 'nginx itself refuses a NUL');
+is(http('GET', $t->url(1, '/ctseg/api/partners/..%2f..'))->{status}, 404,
+	'no way out of the API');
+is(http('GET', $t->url(1, '/ctseg/api/partners/%00'))->{status}, 400,
+	'nginx itself refuses a NUL');
 for my $case (
 	[ 'PUT', '/partners', 'GET, HEAD, POST' ],
 	[ 'DELETE', '/partners', 'GET, HEAD, POST' ],

@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Ctseg::Api;
-use Ctseg::Client qw/ http wait_for json_encode /;
+use Ctseg::Client qw/ wait_for /;
 use Ctseg::Nginx;
 use Ctseg::Segment;
 
@@ -57,9 +57,7 @@ my $api = Ctseg::Api->new($t->url(1, '/ctseg/api'));
 
 sub send_to {
 	my ($method, $path, $data, %headers) = @_;
-	return http($method, $t->url(1, "/ctseg/api$path"), {
-		'Content-Type' => 'application/json', %headers },
-		defined $data ? json_encode($data) : '');
+	return $api->call($method, $path, $data, \%headers);
 }
 
 sub partners { return $api->get('/partners')->{json}{total} }

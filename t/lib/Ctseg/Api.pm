@@ -1,8 +1,9 @@
 package Ctseg::Api;
 
-# The management API as a test sees it.  Every export and run that passes
-# through here is checked for conservation; what does not add up is kept and
-# must be asked for at the end:
+# The management API as a test sees it.  Every answer that passes through here
+# is checked against docs/openapi.yaml, and every export and run for
+# conservation.  An answer that is not as documented fails the test on the
+# spot; what does not add up is kept and must be asked for at the end:
 #
 #	my $api = Ctseg::Api->new($t->url(1, '/ctseg/api'));
 #	my $p = $api->partner(write_key => 'k');		# its id
@@ -13,7 +14,10 @@ package Ctseg::Api;
 use strict;
 use warnings;
 
+use Test::Builder ();
+
 use Ctseg::Client qw/ http_json json_encode wait_for /;
+use Ctseg::OpenApi;
 
 my $serial = 0;
 
@@ -26,7 +30,12 @@ sub new {
 
 sub call {
 	my ($self, $method, $path, $data, $headers) = @_;
-	my $a = http_json($method, $self->{url} . $path, $data, $headers);
+	my %h = (defined $data ? ('Content-Type' => 'application/json') : (),
+		%{$headers || {}});
+	my $a = http_json($method, $self->{url} . $path, $data, \%h);
+	$self->exchange({ method => $method, path => $path, headers => \%h,
+		body => ref $data ? json_encode($data) : $data,
+		answer => $a });
 	$self->_look($a->{json}) if $a->{status} =~ /^2/ && $a->{json};
 	return $a;
 }
@@ -111,6 +120,31 @@ sub upload {
 # texts of what did not add up, in whatever answer
 
 sub wrong { return @{$_[0]->{wrong}} }
+
+# An exchange against the document, as Ctseg::OpenApi takes it.  A difference
+# fails the test whether or not it asks for it; polling may meet the same one
+# again and again.
+
+sub exchange {
+	my ($self, $x) = @_;
+
+	for my $text (Ctseg::OpenApi->document->check($x)) {
+		my $path = substr $x->{path} =~ s/[0-9a-f]{20}/{id}/gr, 0, 60;
+		my $what = "$x->{method} $path, $x->{answer}{status}: $text";
+		push @{$self->{wrong}}, $what;
+		next if $self->{told}{$what}++;
+
+		# the failure is that of the line outside of this package
+
+		my $inside = 0;
+		$inside++ while (caller $inside)[0] eq __PACKAGE__;
+		local $Test::Builder::Level = $Test::Builder::Level + $inside;
+		my $tb = Test::Builder->new;
+		$tb->ok(0, 'as docs/openapi.yaml says');
+		$tb->diag("$what\n" . substr $x->{answer}{body}, 0, 500);
+	}
+	return;
+}
 
 sub _look {
 	my ($self, $json) = @_;

@@ -87,12 +87,14 @@ for my $case (
 	[ Partner => 'nickname', '7', 'a string as a number' ],
 	[ Partner => 'nickname', 'null', 'no string' ],
 	[ Partner => 'nickname', '""', 'a string that is too short' ],
-	[ Partner => 'nickname', '"' . 'x' x 65 . '"', 'one that is too long' ],
+	[ Partner => 'nickname', '"' . 'x' x 65 . '"', 'a longer one' ],
 	[ Partner => 'region', '"mars"', 'another word of an enum' ],
 	[ Partner => 'id', '"01A208BE53713CD88867"', 'another pattern' ],
-	[ Partner => 'id', '"01a208be53713cd88867\n"', 'a newline at the end' ],
+	[ Partner => 'id', '"01a208be53713cd88867\n"', 'one line more' ],
+	[ Partner => 'user_id', '"name"', 'no branch of anyOf' ],
+	[ Partner => 'user_id', '"property:"', '... nor another one' ],
 	[ Partner => 'created_at', '"2026-02-30T00:00:00.000Z"', 'no day' ],
-	[ Partner => 'created_at', '"2026-02-03T00:00:00Z"', 'no milliseconds' ],
+	[ Partner => 'created_at', '"2026-02-03T00:00:00Z"', 'no fraction' ],
 	[ Partner => 'health', '"ok"', 'no object' ],
 	[ Partner => 'health', '{"state":"retrying","reason":null,"since":null'
 		. ',"retry_at":null}', 'what the else of an if asks for' ],
@@ -220,8 +222,8 @@ for my $section (split /^(?=#{1,4} )/m, slurp("$top/docs/api.md")) {
 		grep { defined } map { $_->{content} }
 			grep { defined } $op->{body},
 				values %{$op->{responses}};
-	for my $block ($section =~ /^```(?:json)?\n(?:HTTP.*?\n\n)?(\{.*?)^```/gms)
-	{
+	my $block = qr/^```(?:json)?\n(?:HTTP.*?\n\n)?(\{.*?)^```/ms;
+	for my $block ($section =~ /$block/g) {
 		next if $block =~ /\xe2\x80\xa6/;	# shortened
 		my $json = json_decode($block =~ s/\n//gr);
 		$shown++;

@@ -17,7 +17,7 @@ case "${1-build}" in
     build)  need=$build ;;
     demo)   need="$build $run" ;;
     test)   need="$build $run libcmocka-dev openssl" ;;
-    lint)   need="$build $run libcmocka-dev cppcheck" ;;
+    lint)   need="$build $run libcmocka-dev cppcheck nodejs npm" ;;
     bench)  need="$build $run wrk procps" ;;
     *)      echo "usage: $0 build|test|lint|bench|demo" >&2; exit 2 ;;
 esac
@@ -62,6 +62,13 @@ for package in $need; do
         then
             continue
         fi
+
+        # and so does another Node.js, which brings its npm along
+
+        case $package in
+            nodejs)  ! command -v node > /dev/null || continue ;;
+            npm)     ! command -v npm > /dev/null || continue ;;
+        esac
 
         missing="$missing $package"
     fi

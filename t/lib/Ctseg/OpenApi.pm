@@ -127,7 +127,8 @@ sub schemas {
 	my $content = sub {
 		my ($where, $content) = @_;
 		for my $type (sort keys %{$content || {}}) {
-			push @out, _sampled("$where, $type", $content->{$type});
+			push @out, _sampled("$where, $type",
+				$content->{$type});
 		}
 	};
 

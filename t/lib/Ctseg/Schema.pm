@@ -258,6 +258,14 @@ sub _array {
 	return @wrong;
 }
 
+# of another type, or of another kind, is further away than many mistakes
+
+sub _distance {
+	my ($wrong, $at) = @_;
+	return @$wrong + 1000 * grep({ m{^\Q$at\E is of type } } @$wrong)
+		+ 100 * grep { m{^\Q$at\E/\w+ is not } } @$wrong;
+}
+
 # allOf, anyOf, oneOf, not, if
 
 sub _combined {
@@ -275,14 +283,15 @@ sub _combined {
 		for my $one (@{$s->{$how}}) {
 			my ($w, $n) = $self->_check($one, $v, $at);
 			if (@$w) {
-				$best = $w if !$best || @$w < @$best;
+				push @$w, _distance($w, $at);
+				$best = $w if !$best || $w->[-1] < $best->[-1];
 				next;
 			}
 			$fit++;
 			@seen{keys %$n} = ();
 		}
 		push @wrong, "$at is nothing of $how; the nearest: "
-			. join ', ', @$best unless $fit;
+			. join ', ', @$best[0 .. $#$best - 1] unless $fit;
 		push @wrong, "$at is $fit of oneOf" if $how eq 'oneOf'
 			&& $fit > 1;
 	}

@@ -24,7 +24,7 @@ PURE :=		$(sort $(wildcard $(foreach room,base model store clevertap \
 			segment outbox,src/$(room)/ctseg*.c)))
 UNITS :=	$(sort $(wildcard t/unit/*/test_*.c))
 FUZZERS :=	$(sort $(wildcard t/fuzz/fuzz_*.c))
-OPENAPI =	$(OUT)/lint/openapi/node_modules
+OPENAPI =	$(OUT)/lint/openapi
 
 # flags; the warnings of the module are nginx's own, as errors
 
@@ -139,7 +139,7 @@ asan: deps-test ## the tests under AddressSanitizer and UBSan
 # of gcc, below, knows better
 
 .PHONY: lint
-lint: deps-lint build units $(OPENAPI) ## cppcheck, gcc's analyzer, the source gates, OpenAPI
+lint: deps-lint build units $(OPENAPI)/installed ## cppcheck, gcc's analyzer, the source gates, OpenAPI
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
 		--enable=warning,performance,portability -j 2 \
 		--suppress=missingInclude --suppress=uninitvar \
@@ -149,17 +149,19 @@ lint: deps-lint build units $(OPENAPI) ## cppcheck, gcc's analyzer, the source g
 	@mkdir -p $(OUT)/lint
 	@printf '%s\n' $(PURE) | xargs -n 1 -P 2 -I F $(CC) -std=c11 \
 		-D_GNU_SOURCE -O1 -fanalyzer $(WARN) -c F -o /dev/null
-	@NODE_PATH=$(OPENAPI) node t/tools/openapi/lint.js docs/openapi.yaml
+	@NODE_PATH=$(OPENAPI)/node_modules node t/tools/openapi/lint.js \
+		docs/openapi.yaml
 	@CTSEG_MODULE=$(MODULE) prove -It/lib t/00-*.t
 
 # the linter of docs/openapi.yaml; its versions and checksums are in the lock
 
-$(OPENAPI): $(wildcard t/tools/openapi/package*.json) | deps-lint
+$(OPENAPI)/installed: $(wildcard t/tools/openapi/package*.json) | deps-lint
 	@mkdir -p $(@D)
 	@cp $^ $(@D)
 	@echo "npm ci in $(patsubst $(CURDIR)/%,%,$(@D))"
 	@npm ci --prefix $(@D) --cache $(@D)/cache --ignore-scripts \
-		--no-audit --no-fund --no-update-notifier --silent
+		--no-audit --no-fund --no-update-notifier --loglevel=error \
+		> /dev/null
 	@touch $@
 
 .PHONY: bench

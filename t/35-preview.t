@@ -200,6 +200,11 @@ my $two = preview('other days', %two);
 is_deeply([ @{$two}{qw/ sent filtered bytes / } ], [ 0, 6120, 0 ],
 	'of other days there is nothing');
 
+my $profiles = preview('profiles', type => 'profile', frequency =>
+	\%one_time);
+is_deeply([ @{$profiles}{qw/ sent filtered / } ], [ 0, 6120 ],
+	'no profile is there');
+
 
 # ---- it changes nothing ----
 

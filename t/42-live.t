@@ -3,7 +3,8 @@
 # A live export: what is collected is at Segment's side a moment later, for
 # as long as the export runs.  The stories: events one by one and in numbers,
 # none lost and none twice; an edit holds from the next batch, and what was in
-# flight keeps the old settings; a reload and a kill -9 in the middle; a stop.
+# flight keeps the old settings; a reload and a kill -9 in the middle; a stop;
+# a clock that was set back before the export was made.
 # What could fool it: events that were there before the export, which are not
 # its business, so some are uploaded first.
 
@@ -18,11 +19,14 @@ use Time::HiRes qw/ time /;
 
 use Ctseg::Api;
 use Ctseg::Client qw/ parallel_posts wait_for /;
+use Ctseg::Clock;
 use Ctseg::Data qw/ upload_body /;
 use Ctseg::Nginx;
 use Ctseg::Segment;
 
-my $t = Ctseg::Nginx->new(workers => 2, env => { TZ => 'UTC' });
+my $clock = Ctseg::Clock->new;
+my $t = Ctseg::Nginx->new(workers => 2, preload => $clock->preload,
+	env => $clock->env(TZ => 'UTC'));
 my $s = Ctseg::Segment->new(dir => $t->testdir);
 
 $t->set_port(9, $s->port)->conf(<<'EOC')->run;
@@ -194,6 +198,20 @@ wait_for { $api->show($other->{id})->{status} eq 'RUNNING' } 10, 'another';
 post_body(upload_body(10, from => 60_000, names => [ 'App Launched' ]));
 wait_for { count() >= $before + 10 } 10, 'its events';
 is(count(), $before + 10, 'nothing of what came after the stop is sent');
+
+# the clock is set back: what there was then came before the export all the
+# same, though its time is later
+
+$clock->advance(-7200);
+$before = count();
+$other = create();
+$view = wait_for { my $x = $api->show($other->{id}); $x->{last_run} && $x } 10,
+	'its run';
+is($view->{last_run}{after_sequence},
+	$api->get('/status')->{json}{sequence}{last}, 'nothing of before');
+post_body(upload_body(10, from => 70_000, names => [ 'App Launched' ]));
+wait_for { $api->show($other->{id})->{progress}{sent} >= 10 } 10, 'its events';
+is(count(), $before + 10, 'an export sends what came after it, by any clock');
 
 is_deeply([ $s->violations ], [], 'every batch was within the rules');
 

@@ -163,7 +163,19 @@ static void
 ngx_http_ctseg_trace_connect(ngx_http_ctseg_step_t *step,
     ngx_http_upstream_t *u, ngx_http_upstream_state_t *last)
 {
+    const char  *tls;
+
     static ngx_str_t  nobody = ngx_string("a server");
+
+    tls = "";
+
+#if (NGX_HTTP_SSL)
+
+    if (u->ssl) {
+        tls = " with TLS";
+    }
+
+#endif
 
     if (last->connect_time != (ngx_msec_t) -1 && u->request_sent) {
         ngx_http_ctseg_trace_step(step, 1, last->connect_time);
@@ -172,12 +184,7 @@ ngx_http_ctseg_trace_connect(ngx_http_ctseg_step_t *step,
 
     ngx_http_ctseg_trace_step(step, 0, last->response_time);
     ngx_http_ctseg_trace_text(step, "no connection%s to %V%s, see the error "
-                              "log",
-#if (NGX_HTTP_SSL)
-                              u->ssl ? " with TLS" : "",
-#else
-                              "",
-#endif
+                              "log", tls,
                               last->peer != NULL ? last->peer : &nobody,
                               last->status == NGX_HTTP_GATEWAY_TIME_OUT
                               ? " in time" : "");

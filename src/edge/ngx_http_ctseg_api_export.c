@@ -2,6 +2,7 @@
  * Exports and their runs in the API.  Thread functions.
  */
 
+#include "../outbox/ctseg_cut.h"
 #include "ngx_http_ctseg_api.h"
 
 
@@ -379,6 +380,7 @@ void
 ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task)
 {
     ctseg_rc_t              rc;
+    ctseg_cut_t             cut;
     ctseg_err_t             err;
     ctseg_export_t          e;
     ctseg_partner_t         p;
@@ -393,6 +395,22 @@ ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task)
 
     if (!ngx_http_ctseg_call_export(call, &e, &p, &env)) {
         return;
+    }
+
+    /* a live one begins behind what is there: no clock says where that is */
+
+    if (e.freq == CTSEG_FREQ_LIVE) {
+        rc = ctseg_cut_head(task->worker->store, ctseg_mono_ms()
+                                                 + CTSEG_STATE_TIMEOUT_MS,
+                            &cut, &err);
+
+        if (rc != CTSEG_OK) {
+            ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
+            return;
+        }
+
+        e.cut = cut.hi;
+        e.incarnation = cut.incarnation;
     }
 
     rc = ctseg_export_create(task->worker->store, &e, env.now_ms, &err);

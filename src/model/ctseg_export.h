@@ -74,7 +74,7 @@ typedef struct {
     int64_t         covered_ms;         /* slots up to here had their run */
     uint64_t        cut;                /* the next run begins after this
                                            sequence, */
-    uint32_t        incarnation;        /* of this log; 0: never ran */
+    uint32_t        incarnation;        /* of this log; 0: not cut yet */
 
     ctseg_status_t  status;
     ctseg_stop_t    stop_reason;
@@ -137,7 +137,8 @@ typedef struct {
  * unknown or read-only field is noted; true when there was none.  That the
  * partner exists is for the caller to check.  A profile has no events (set
  * and kinds are 0) and recurs every 24 hours.  Live: start_ms and next_run_ms
- * are now.  Recurring: start_ms is 00:00 of the start date (default today),
+ * are now; behind which event it begins (cut, incarnation) is for the caller
+ * to say.  Recurring: start_ms is 00:00 of the start date (default today),
  * covered_ms lies just before it, next_run_ms is start_ms or now, whichever is
  * later; a start date more than 60 days back is refused.
  */

@@ -42,6 +42,22 @@ ctseg_cut_after(ctseg_cut_t *cut, uint64_t lo)
 
 
 ctseg_rc_t
+ctseg_cut_head(ctseg_store_t *s, int64_t deadline, ctseg_cut_t *cut,
+    ctseg_err_t *err)
+{
+    ctseg_rc_t  rc;
+
+    rc = ctseg_cut_all(s, deadline, cut, err);
+
+    if (rc == CTSEG_OK) {
+        cut->lo = cut->hi;
+    }
+
+    return rc;
+}
+
+
+ctseg_rc_t
 ctseg_cut_since(ctseg_store_t *s, int64_t ms, int64_t deadline,
     ctseg_cut_t *cut, ctseg_err_t *err)
 {
@@ -73,7 +89,7 @@ ctseg_cut_next(ctseg_store_t *s, const ctseg_export_t *e, int64_t deadline,
 {
     ctseg_rc_t  rc;
 
-    if (e->freq != CTSEG_FREQ_ONE_TIME && e->runs == 0) {
+    if (e->freq == CTSEG_FREQ_RECURRING && e->runs == 0) {
         return ctseg_cut_since(s, e->start_ms, deadline, cut, err);
     }
 

@@ -19,13 +19,18 @@ typedef struct {
 
 /*
  * The cut of a run that starts now.  A one-time export selects by event time,
- * so every event kept is looked at.  A recurring or live one goes on where its
- * last run ended; its first takes what arrived since e->start_ms.  Errors of
- * the store.
+ * so every event kept is looked at.  The others go on where their last run
+ * ended (e->cut); the first of a recurring one takes what arrived since
+ * e->start_ms, and a live one is cut at its creation.  Errors of the store.
  */
 
 ctseg_rc_t ctseg_cut_next(ctseg_store_t *s, const ctseg_export_t *e,
     int64_t deadline, ctseg_cut_t *cut, ctseg_err_t *err);
+
+/* nothing yet: behind the newest event */
+
+ctseg_rc_t ctseg_cut_head(ctseg_store_t *s, int64_t deadline,
+    ctseg_cut_t *cut, ctseg_err_t *err);
 
 /* all events that arrived since ms, up to the head */
 

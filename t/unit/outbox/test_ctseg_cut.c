@@ -67,6 +67,8 @@ test_first(void **state)
 {
     st_t            *st;
     int64_t          second, later;
+    ctseg_cut_t      cut;
+    ctseg_err_t      err;
     ctseg_export_t   e;
 
     (void) state;
@@ -85,7 +87,7 @@ test_first(void **state)
     e.cut = 12;
     test_cut(st, &e, 0, 15);
 
-    /* the others: what arrived since their start */
+    /* recurring: what arrived since its start */
 
     ot_export(&e, CTSEG_FREQ_RECURRING);
     e.cut = 12;
@@ -93,16 +95,33 @@ test_first(void **state)
     e.start_ms = second;
     test_cut(st, &e, 10, 15);
 
-    e.freq = CTSEG_FREQ_LIVE;
-    test_cut(st, &e, 10, 15);
     e.start_ms = later;
     test_cut(st, &e, 15, 15);
     e.start_ms = INT64_MAX;
     test_cut(st, &e, 15, 15);
 
-    test_since(st, INT64_MIN, 0, 15);
-    test_since(st, second, 10, 15);
-    test_since(st, later, 15, 15);
+    /* live: what came behind the event it was made at, by any clock */
+
+    ot_export(&e, CTSEG_FREQ_LIVE);
+    assert_int_equal(ctseg_cut_head(st->store, st_soon(), &cut, &err),
+                     CTSEG_OK);
+    assert_int_equal(cut.lo, 15);
+    assert_int_equal(cut.hi, 15);
+    e.cut = cut.hi;
+    e.incarnation = cut.incarnation;
+    e.start_ms = second;
+    test_cut(st, &e, 15, 15);
+    ot_append_n(st, 1);
+    test_cut(st, &e, 15, 16);
+
+    ot_export(&e, CTSEG_FREQ_RECURRING);
+    e.start_ms = later;
+    test_cut(st, &e, 15, 16);
+    later = ot_moment();
+
+    test_since(st, INT64_MIN, 0, 16);
+    test_since(st, second, 10, 16);
+    test_since(st, later, 16, 16);
 
     st_free(st);
 }

@@ -306,6 +306,7 @@ $clock->set('2026-03-05T17:00:30Z');		# 12:00
 $id = recurring('edited', 6);
 $e = ran($id, 1);
 $e = $api->show($id);
+my $partner = $e->{partner_id};
 upload(2);
 upload(2, name => 'App Installed');
 my $from = $last - 4;
@@ -321,6 +322,8 @@ is("$r->{status} $r->{json}{status} $r->{json}{revision}", '200 RUNNING 2',
 	'edited while it runs');
 is($r->{json}{applies_from}, 'next_run', 'from the next run on');
 is($r->{json}{last_run}{export_revision}, 1, 'the run keeps what it has');
+is($api->delete("/partners/$partner")->{status}, 409,
+	'... its partner among it');
 $s->default();
 $s->release;
 $e = ran($id, 2);
@@ -329,6 +332,8 @@ cut($e->{last_run}, 1, '2026-03-05T23:00:00.000Z', $from, $last,
 is_deeply([ @{$e->{last_run}}{qw/ export_revision sent filtered / } ],
 	[ 1, 4, 0 ], '... by the old revision');
 is($e->{next_run_at}, '2026-03-06T05:00:00.000Z', 'the new grid afterwards');
+is($api->delete("/partners/$partner")->{status}, 204,
+	'the old partner is not needed any more');
 
 upload(2);
 upload(3, name => 'App Installed');

@@ -215,9 +215,36 @@ ctseg_partner_update(ctseg_store_t *s, ctseg_partner_t *p,
 
 
 typedef struct {
-    const char  *partner_id;
-    char         export_id[CTSEG_ID_TEXT_MAX];
+    ctseg_store_t  *store;
+    const char     *partner_id;
+    char            export_id[CTSEG_ID_TEXT_MAX];
+    ctseg_rc_t      rc;
+    ctseg_err_t    *err;
 } ctseg_partner_use_t;
+
+
+/* an edit may have given the export another partner than its run has */
+
+static bool
+ctseg_partner_use_run(ctseg_partner_use_t *use, const ctseg_export_t *e)
+{
+    ctseg_rc_t   rc;
+    ctseg_run_t  run;
+
+    if (e->status != CTSEG_RUNNING) {
+        return false;
+    }
+
+    rc = ctseg_run_get(use->store, e->id, e->runs, &run, use->err);
+
+    if (rc != CTSEG_OK) {
+        use->rc = rc == CTSEG_NOTFOUND ? CTSEG_OK : rc;
+        return false;
+    }
+
+    return run.status == CTSEG_RUN_RUNNING
+           && strcmp(run.partner_id, use->partner_id) == 0;
+}
 
 
 static bool
@@ -227,15 +254,18 @@ ctseg_partner_use_cb(void *data, const ctseg_export_t *e)
 
     use = data;
 
-    if (strcmp(e->partner_id, use->partner_id) != 0
-        || ctseg_export_is_final(e->status))
-    {
+    if (ctseg_export_is_final(e->status)) {
         return true;
     }
 
-    memcpy(use->export_id, e->id, sizeof(use->export_id));
+    if (strcmp(e->partner_id, use->partner_id) == 0
+        || ctseg_partner_use_run(use, e))
+    {
+        memcpy(use->export_id, e->id, sizeof(use->export_id));
+        return false;
+    }
 
-    return false;
+    return use->rc == CTSEG_OK;
 }
 
 
@@ -291,9 +321,15 @@ ctseg_partner_delete_once(ctseg_store_t *s, ctseg_str_t id, ctseg_err_t *err)
     }
 
     memset(&use, 0, sizeof(ctseg_partner_use_t));
+    use.store = s;
     use.partner_id = p.id;
+    use.err = err;
 
     rc = ctseg_export_list(s, ctseg_partner_use_cb, &use, err);
+
+    if (rc == CTSEG_OK) {
+        rc = use.rc;
+    }
 
     if (rc != CTSEG_OK) {
         ctseg_partner_unmark(s, id, &p);

@@ -144,7 +144,7 @@ ngx_http_ctseg_look_claim(ngx_http_ctseg_look_t *look)
 }
 
 
-/* end a run that nobody works on; false: not now */
+/* end a run that nobody works on; false: not now; number 0: there is none */
 
 static ngx_uint_t
 ngx_http_ctseg_look_end(ngx_http_ctseg_look_t *look, uint64_t number)
@@ -177,12 +177,17 @@ ngx_http_ctseg_look_end(ngx_http_ctseg_look_t *look, uint64_t number)
         rc = ctseg_run_put(store, run, &err);
     }
 
+    if (rc == CTSEG_NOTFOUND) {
+        run->number = 0;
+        return 1;
+    }
+
     if (rc == CTSEG_CONFLICT) {
         look->foreign = 1;
         return 0;
     }
 
-    if (rc != CTSEG_OK && rc != CTSEG_NOTFOUND) {
+    if (rc != CTSEG_OK) {
         ngx_http_ctseg_look_note(look, e->id, "ending its run failed", rc,
                                  &err);
         return 0;
@@ -194,8 +199,8 @@ ngx_http_ctseg_look_end(ngx_http_ctseg_look_t *look, uint64_t number)
 
 /*
  * The export is STOPPED or DONE but still listed: end its run, and the next
- * one, which was made when the stop came before its export could name it;
- * then unlist it.
+ * one, which was made when the stop came before its export could name it, and
+ * is named now; then unlist it.
  */
 
 static void
@@ -219,7 +224,16 @@ ngx_http_ctseg_look_final(ngx_http_ctseg_look_t *look)
         return;
     }
 
-    rc = ctseg_active_remove(store, e->id, &err);
+    rc = CTSEG_OK;
+
+    if (look->run.number != 0) {
+        e->runs = look->run.number;
+        rc = ctseg_export_put(store, e, &err);
+    }
+
+    if (rc == CTSEG_OK) {
+        rc = ctseg_active_remove(store, e->id, &err);
+    }
 
     if (rc != CTSEG_OK && rc != CTSEG_NOTFOUND) {
         look->foreign = 1;

@@ -509,11 +509,18 @@ sub kill_worker {
 	return $self;
 }
 
+# A process whose first thread has ended is shown as a zombie while others are
+# still on their way out, with its sockets.
+
 sub _alive {
 	my ($pid) = @_;
-	open my $f, '<', "/proc/$pid/stat" or return 0;
-	my $stat = <$f> // return 0;
-	return $stat =~ /^\d+ \(.*\) (\S)/s && $1 ne 'Z' && $1 ne 'X';
+	for my $path (glob "/proc/$pid/task/*/stat") {
+		open my $f, '<', $path or next;
+		my $stat = <$f> // next;
+		return 1 if $stat =~ /^\d+ \(.*\) (\S)/s && $1 ne 'Z'
+			&& $1 ne 'X';
+	}
+	return 0;
 }
 
 

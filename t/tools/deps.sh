@@ -16,7 +16,7 @@ run="perl curl"
 case "${1-build}" in
     build)  need=$build ;;
     demo)   need="$build $run" ;;
-    test)   need="$build $run libcmocka-dev openssl" ;;
+    test)   need="$build $run libcmocka-dev openssl tzdata" ;;
     lint)   need="$build $run libcmocka-dev cppcheck nodejs npm" ;;
     bench)  need="$build $run wrk procps" ;;
     *)      echo "usage: $0 build|test|lint|bench|demo" >&2; exit 2 ;;

@@ -428,8 +428,19 @@ sub blur {
 sub had_runs {
 	my ($self, $e, @revisions) = @_;
 	my %had = map { $_ => 1 } @revisions;
-	my @runs = grep { !$_->{optional} || $had{$_->{revision}} }
-		@{$e->{runs}};
+	my @runs;
+
+	for my $run (@{$e->{runs}}) {
+		if (!$run->{optional} || $had{$run->{revision}}) {
+			push @runs, $run;
+			next;
+		}
+
+		# then the end of the one before was the one in question
+
+		@{$runs[-1]}{qw/ doubt most /} = @{$run}{qw/ doubt most /}
+			if @runs && $run->{doubt};
+	}
 
 	$runs[-1]{status} = 'either' if @runs && $runs[-1] != last_run($e);
 	$runs[$_]{number} = $_ + 1 for 0 .. $#runs;

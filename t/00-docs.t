@@ -95,6 +95,27 @@ while ($api =~ /^\|\ `([A-Z]+)`\ \|\ (start|finish|stop|edit)\ \|
 ok(scalar keys %step, 'there is a table of transitions');
 same('transitions', \%step, \%told);
 
+# ---- what an answer means ----
+
+my (@row, @told_row);
+my $rows = code(slurp('src/segment/ctseg_answer.c'))
+	=~ /ctseg_answers\[\]\ =\ \{(.*?)\n\};/sx ? $1 : '';
+while ($rows =~ /\{\s*(\d+),\s*(\d+),\s*CTSEG_ANSWER_(\w+),\s*"([^"]*)"/g) {
+	my $status = $1 == $2 ? $1 || 'none' : "$1-$2";
+	push @row, join ' ', $status, lc $3, $4;
+}
+my $delivery = slurp('docs/delivery.md');
+while ($delivery =~ /^\|\ (none|\d+(?:\xe2\x80\x93\d+)?)\ \|\ (\w+)\ \|
+	\ (.*?)\ \|$/gmx)
+{
+	my ($status, $answer, $because) = ($1, $2, $3);
+	push @told_row, join ' ', $status =~ s/\xe2\x80\x93/-/r, $answer,
+		$because;
+}
+
+ok(scalar @row, 'there is a table of answers');
+is_deeply(\@told_row, \@row, 'and the documentation has its rows');
+
 # ---- metrics ----
 
 my %metric;

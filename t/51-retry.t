@@ -201,7 +201,8 @@ for my $status (sort keys %refusal) {
 	is($error->{message}, "Segment's side answered $status",
 		"... as a text");
 	$health = $api->get("/partners/$e->{partner_id}")->{json}{health};
-	is($health->{state}, 'retrying', '... the partner is retrying');
+	my $state = $status =~ /^4(?:00|13)$/ ? 'retrying' : 'paused';
+	is($health->{state}, $state, "... the partner is $state");
 	is($health->{reason}, $error->{message}, '... for that reason');
 	is($e->{status}, 'RUNNING', '... and the run waits');
 	is($e->{last_run}{waiting}, $events, '... with all of its events');

@@ -259,11 +259,50 @@ ngx_http_ctseg_deliver_is_cached(ngx_http_upstream_t *u)
 }
 
 
+/* seconds that a header asks to wait, 0: none, or another header */
+
+static ngx_uint_t
+ngx_http_ctseg_deliver_wait(ngx_table_elt_t *header)
+{
+    time_t      until;
+    ngx_str_t  *name;
+    ngx_uint_t  seconds;
+
+    static ngx_str_t  after = ngx_string("Retry-After");
+    static ngx_str_t  reset = ngx_string("X-RateLimit-Reset");
+
+    name = &header->key;
+
+    if ((name->len != after.len
+         || ngx_strncasecmp(name->data, after.data, after.len) != 0)
+        && (name->len != reset.len
+            || ngx_strncasecmp(name->data, reset.data, reset.len) != 0))
+    {
+        return 0;
+    }
+
+    seconds = ctseg_answer_wait(ngx_http_ctseg_slice(&header->value),
+                                ctseg_now_ms());
+
+    if (seconds == 0) {
+        until = ngx_parse_http_time(header->value.data, header->value.len);
+
+        if (until != NGX_ERROR) {
+            seconds = ctseg_answer_wait_until(until, ctseg_now_ms());
+        }
+    }
+
+    return seconds;
+}
+
+
+/* the longest that is asked for, in whichever way */
+
 static void
 ngx_http_ctseg_deliver_headers(ngx_http_ctseg_delivery_t *d,
     ngx_http_upstream_t *u)
 {
-    ngx_uint_t        i;
+    ngx_uint_t        i, seconds;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *header;
 
@@ -282,15 +321,8 @@ ngx_http_ctseg_deliver_headers(ngx_http_ctseg_delivery_t *d,
             i = 0;
         }
 
-        if (header[i].key.len == sizeof("Retry-After") - 1
-            && ngx_strncasecmp(header[i].key.data, (u_char *) "Retry-After",
-                               header[i].key.len) == 0)
-        {
-            d->retry_after =
-                         ctseg_retry_after(ngx_http_ctseg_slice(
-                                                       &header[i].value));
-            return;
-        }
+        seconds = ngx_http_ctseg_deliver_wait(&header[i]);
+        d->retry_after = ngx_max(d->retry_after, seconds);
     }
 }
 

@@ -27,7 +27,7 @@ ngx_http_ctseg_catalog_thread(ngx_http_ctseg_task_t *task)
 }
 
 
-/* a run that tries something again colors its partner */
+/* a run that tries something again colors its partner; a pause is the worst */
 
 static bool
 ngx_http_ctseg_health_active(void *data, const char *export_id)
@@ -50,19 +50,27 @@ ngx_http_ctseg_health_active(void *data, const char *export_id)
         || ctseg_run_get(ctx->store, export_id, e->runs, run, NULL)
            != CTSEG_OK
         || run->status != CTSEG_RUN_RUNNING
-        || run->failing_ms == 0)
+        || run->failing_ms == 0
+        || (run->paused_ms == 0 && out->health.since_ms != 0))
     {
         return true;
     }
 
     (void) snprintf(out->reason, sizeof(out->reason), "%s", run->error);
 
-    out->health.state = "retrying";
     out->health.reason = out->reason;
-    out->health.since_ms = run->failing_ms;
     out->health.retry_at_ms = run->retry_at_ms;
 
-    return false;
+    if (run->paused_ms != 0) {
+        out->health.state = "paused";
+        out->health.since_ms = run->paused_ms;
+        return false;
+    }
+
+    out->health.state = "retrying";
+    out->health.since_ms = run->failing_ms;
+
+    return true;
 }
 
 

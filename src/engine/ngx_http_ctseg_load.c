@@ -56,6 +56,8 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
         return;
     }
 
+    load->partner_revision = p.revision;
+
     read.pinned = &load->pinned;
     read.write_key = p.write_key;
     read.incarnation = load->incarnation;
@@ -160,19 +162,74 @@ ngx_http_ctseg_settle_thread(ngx_http_ctseg_worker_t *worker,
 }
 
 
+/* what the run has to know of its export, its partner and the log */
+
+static void
+ngx_http_ctseg_save_look(ngx_http_ctseg_save_t *save)
+{
+    ctseg_run_t      *run;
+    ctseg_store_t    *store;
+    ctseg_bounds_t    bounds;
+    ctseg_export_t    e;
+    ctseg_partner_t   p;
+
+    store = save->task.worker->store;
+    run = &save->run;
+
+    if (save->give_up) {
+        save->rc = ctseg_export_stop(store, ctseg_str(run->export_id),
+                                     CTSEG_STOP_ERRORS, &e, &save->err);
+
+        /* somebody else has stopped it */
+
+        if (save->rc == CTSEG_CONFLICT) {
+            save->rc = CTSEG_OK;
+        }
+
+    } else {
+        save->rc = ctseg_export_get(store, ctseg_str(run->export_id), &e,
+                                    &save->err);
+    }
+
+    if (save->rc != CTSEG_OK) {
+        return;
+    }
+
+    /* an edit of a partner that pauses may be the cure */
+
+    if (run->paused_ms != 0
+        && ctseg_partner_get(store, ctseg_str(run->partner_id), &p, NULL)
+           == CTSEG_OK)
+    {
+        save->partner_revision = p.revision;
+    }
+
+    save->stopped = e.status == CTSEG_STOPPED;
+    save->edited = e.revision != run->export_revision;
+
+    if (run->freq == CTSEG_FREQ_LIVE) {
+        save->rc = ctseg_store_bounds(store, 0, ctseg_mono_ms()
+                                                + NGX_HTTP_CTSEG_LOAD_MS,
+                                      &bounds);
+        save->head = save->rc == CTSEG_OK
+                     && bounds.incarnation == run->incarnation
+                     ? bounds.last : 0;
+    }
+}
+
+
 void
 ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task)
 {
     ctseg_run_t            *run;
     ctseg_store_t          *store;
-    ctseg_bounds_t          bounds;
-    ctseg_export_t          e;
     ngx_http_ctseg_save_t  *save;
 
     save = (ngx_http_ctseg_save_t *) task;
     store = task->worker->store;
     run = &save->run;
 
+    save->partner_revision = 0;
     save->stopped = 0;
     save->edited = 0;
     save->head = 0;
@@ -205,6 +262,14 @@ ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task)
         }
     }
 
+    if (save->held_ms != 0) {
+        save->rc = ctseg_throttle_put(store, run->pinned.fingerprint,
+                                      save->held_ms, &save->err);
+        if (save->rc != CTSEG_OK) {
+            return;
+        }
+    }
+
     if (save->what == NGX_HTTP_CTSEG_SAVE_FINISH
         || save->what == NGX_HTTP_CTSEG_SAVE_STOP)
     {
@@ -213,22 +278,5 @@ ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task)
         return;
     }
 
-    save->rc = ctseg_export_get(store, ctseg_str(run->export_id), &e,
-                                &save->err);
-
-    if (save->rc != CTSEG_OK) {
-        return;
-    }
-
-    save->stopped = e.status == CTSEG_STOPPED;
-    save->edited = e.revision != run->export_revision;
-
-    if (run->freq == CTSEG_FREQ_LIVE) {
-        save->rc = ctseg_store_bounds(store, 0, ctseg_mono_ms()
-                                                + NGX_HTTP_CTSEG_LOAD_MS,
-                                      &bounds);
-        save->head = save->rc == CTSEG_OK
-                     && bounds.incarnation == run->incarnation
-                     ? bounds.last : 0;
-    }
+    ngx_http_ctseg_save_look(save);
 }

@@ -27,6 +27,7 @@ typedef struct {
     ctseg_rc_t              rc;         /* OK: the batch is whole */
     ctseg_err_t             err;
     ctseg_batch_t           batch;      /* may hold no event */
+    uint64_t                partner_revision;   /* whose key it is */
     char                    authorization[CTSEG_WRITE_KEY_MAX * 2];
 } ngx_http_ctseg_load_t;
 
@@ -50,9 +51,13 @@ typedef struct {
 
     ngx_http_ctseg_save_e   what;
     ctseg_run_t             run;        /* in, and out as it is stored now */
+    int64_t                 held_ms;    /* its write key is held until then;
+                                           0: nothing new */
+    unsigned                give_up:1;  /* stop the export, for its errors */
 
     ctseg_rc_t              rc;         /* CONFLICT: the lease was lost */
     ctseg_err_t             err;
+    uint64_t                partner_revision;   /* while it pauses, else 0 */
     unsigned                stopped:1;  /* the export is STOPPED */
     unsigned                edited:1;   /* it has another revision */
     uint64_t                head;       /* of the log; live only, else 0 */

@@ -6,6 +6,7 @@
 
 #include "../base/ctseg_str.h"
 #include "../outbox/ctseg_cut.h"
+#include "../segment/ctseg_answer.h"
 #include "ngx_http_ctseg_look_int.h"
 
 
@@ -109,6 +110,31 @@ ngx_http_ctseg_look_is_free(ngx_http_ctseg_look_t *look)
 }
 
 
+/* the run is ours; what Segment asked for before a crash still holds */
+
+static void
+ngx_http_ctseg_look_claimed(ngx_http_ctseg_look_t *look)
+{
+    ctseg_rc_t   rc;
+    ctseg_err_t  err;
+
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ctseg_throttle_get(look->task.worker->store,
+                            look->run.pinned.fingerprint, ctseg_now_ms(),
+                            CTSEG_WAIT_MAX * 1000, &look->held[look->nclaims],
+                            &err);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_look_note(look, look->run.export_id,
+                                 "what Segment asked for cannot be read", rc,
+                                 &err);
+    }
+
+    look->claims[look->nclaims++] = look->run;
+}
+
+
 static void
 ngx_http_ctseg_look_claim(ngx_http_ctseg_look_t *look)
 {
@@ -133,7 +159,7 @@ ngx_http_ctseg_look_claim(ngx_http_ctseg_look_t *look)
     rc = ctseg_run_put(look->task.worker->store, run, &err);
 
     if (rc == CTSEG_OK) {
-        look->claims[look->nclaims++] = *run;
+        ngx_http_ctseg_look_claimed(look);
         return;
     }
 
@@ -496,7 +522,7 @@ ngx_http_ctseg_look_start(ngx_http_ctseg_look_t *look)
     rc = ngx_http_ctseg_look_started(look, &err);
 
     if (rc == CTSEG_OK) {
-        look->claims[look->nclaims++] = look->run;
+        ngx_http_ctseg_look_claimed(look);
         return;
     }
 

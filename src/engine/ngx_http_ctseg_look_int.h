@@ -39,6 +39,8 @@ typedef struct {
     /* what the thread tells the loop */
 
     ctseg_run_t             claims[NGX_HTTP_CTSEG_CLAIMS];
+    int64_t                 held[NGX_HTTP_CTSEG_CLAIMS];    /* ms that the
+                                           write key has to rest yet */
     ngx_uint_t              nclaims;
     char                    notes[NGX_HTTP_CTSEG_NOTES][256];
     ngx_uint_t              nnotes;

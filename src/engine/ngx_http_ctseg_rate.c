@@ -13,6 +13,7 @@
 
 typedef struct {
     char           fingerprint[17];     /* empty: free */
+    int64_t        used_ms;
     ctseg_rate_t   rate;
 } ngx_http_ctseg_rate_slot_t;
 
@@ -105,31 +106,74 @@ ngx_http_ctseg_rate_take(ngx_http_ctseg_worker_t *worker,
 }
 
 
+void
+ngx_http_ctseg_rate_hold(ngx_http_ctseg_worker_t *worker,
+    const ctseg_run_t *run, int64_t ms, ngx_uint_t paused)
+{
+    ngx_shm_zone_t   *zone;
+    ngx_slab_pool_t  *pool;
+
+    zone = worker->conf->rates;
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    ctseg_rate_hold(ngx_http_ctseg_rate_find(zone->data,
+                                             run->pinned.fingerprint),
+                    ms, paused, ctseg_mono_ms());
+
+    ngx_shmtx_unlock(&pool->mutex);
+}
+
+
+void
+ngx_http_ctseg_rate_sent(ngx_http_ctseg_worker_t *worker,
+    const ctseg_run_t *run)
+{
+    ngx_shm_zone_t   *zone;
+    ngx_slab_pool_t  *pool;
+
+    zone = worker->conf->rates;
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    ctseg_rate_sent(ngx_http_ctseg_rate_find(zone->data,
+                                             run->pinned.fingerprint));
+
+    ngx_shmtx_unlock(&pool->mutex);
+}
+
+
 /* the key's own slot, or the one that was idle longest, made new */
 
 static ctseg_rate_t *
 ngx_http_ctseg_rate_find(ngx_http_ctseg_rates_t *rates,
     const char *fingerprint)
 {
+    int64_t                      now;
     ngx_uint_t                   i;
     ngx_http_ctseg_rate_slot_t  *slot, *idle;
 
+    now = ctseg_mono_ms();
     idle = &rates->slots[0];
 
     for (i = 0; i < NGX_HTTP_CTSEG_RATES; i++) {
         slot = &rates->slots[i];
 
         if (ngx_strcmp(slot->fingerprint, fingerprint) == 0) {
+            slot->used_ms = now;
             return &slot->rate;
         }
 
-        if (slot->rate.at_ms < idle->rate.at_ms) {
+        if (slot->used_ms < idle->used_ms) {
             idle = slot;
         }
     }
 
     ngx_memzero(idle, sizeof(ngx_http_ctseg_rate_slot_t));
     ngx_memcpy(idle->fingerprint, fingerprint, sizeof(idle->fingerprint));
+    idle->used_ms = now;
 
     return &idle->rate;
 }

@@ -25,4 +25,19 @@ ngx_msec_t ngx_http_ctseg_rate_take(ngx_http_ctseg_worker_t *worker,
     const ctseg_run_t *run, ngx_http_ctseg_region_t *region, ngx_uint_t n);
 
 
+/*
+ * Nothing goes out under the write key of the run for so many milliseconds,
+ * from any worker; paused: and then one batch at a time, until one is
+ * acknowledged.
+ */
+
+void ngx_http_ctseg_rate_hold(ngx_http_ctseg_worker_t *worker,
+    const ctseg_run_t *run, int64_t ms, ngx_uint_t paused);
+
+/* a batch of the run was acknowledged */
+
+void ngx_http_ctseg_rate_sent(ngx_http_ctseg_worker_t *worker,
+    const ctseg_run_t *run);
+
+
 #endif /* NGX_HTTP_CTSEG_RATE_H */

@@ -15,6 +15,8 @@ static void ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch);
 static ngx_int_t ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch);
 static void ngx_http_ctseg_run_failed(ngx_http_ctseg_batch_t *batch,
     ctseg_answer_t answer);
+static void ngx_http_ctseg_run_hold(ngx_http_ctseg_batch_t *batch,
+    ctseg_answer_t answer, int64_t wait);
 static void ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch,
     int64_t wait);
 static void ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d);
@@ -237,7 +239,7 @@ ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch)
 
         d->status = 0;
         d->how = "nginx.conf has no ctseg_segment for the partner's region";
-        ngx_http_ctseg_run_failed(batch, CTSEG_ANSWER_REFUSED);
+        ngx_http_ctseg_run_failed(batch, CTSEG_ANSWER_PAUSE);
         return NGX_ERROR;
     }
 
@@ -283,7 +285,9 @@ ngx_http_ctseg_run_failed(ngx_http_ctseg_batch_t *batch,
     wait = ctseg_backoff_ms(answer, (unsigned) batch->attempt - 1,
                             (uint32_t) ngx_random());
 
-    if (d->retry_after != 0 && wait < (int64_t) d->retry_after * 1000) {
+    if (answer == CTSEG_ANSWER_RETRY
+        && wait < (int64_t) d->retry_after * 1000)
+    {
         wait = (int64_t) d->retry_after * 1000;
     }
 
@@ -298,7 +302,51 @@ ngx_http_ctseg_run_failed(ngx_http_ctseg_batch_t *batch,
     ngx_http_ctseg_run_note_error(run, d->status, text);
     run->run.counts.retries++;
 
+    ngx_http_ctseg_run_hold(batch, answer, wait);
     ngx_http_ctseg_run_wait(batch, wait);
+}
+
+
+/*
+ * What an answer means for all that is sent with the same write key: a wish to
+ * be left alone holds it, a refusal of everything makes its partner pause.
+ */
+
+static void
+ngx_http_ctseg_run_hold(ngx_http_ctseg_batch_t *batch, ctseg_answer_t answer,
+    int64_t wait)
+{
+    ngx_http_ctseg_run_t       *run;
+    ngx_http_ctseg_delivery_t  *d;
+
+    run = batch->run;
+    d = &batch->delivery;
+
+    if (answer == CTSEG_ANSWER_PAUSE) {
+        ngx_http_ctseg_rate_hold(run->worker, &run->run, wait, 1);
+
+        run->paused_revision = batch->load.partner_revision;
+
+        if (run->run.paused_ms == 0) {
+            run->run.paused_ms = run->run.error_ms;
+
+            ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+                          "ctseg: export %V, run %uL: partner %s pauses: %s",
+                          &run->export_id, run->run.number,
+                          run->run.partner_id, run->run.error);
+        }
+
+        return;
+    }
+
+    if (answer != CTSEG_ANSWER_RETRY
+        || (d->retry_after == 0 && !ctseg_answer_is_limit((int) d->status)))
+    {
+        return;
+    }
+
+    ngx_http_ctseg_rate_hold(run->worker, &run->run, wait, 0);
+    run->held_ms = run->run.error_ms + wait;
 }
 
 
@@ -316,6 +364,8 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
 
     if (answer == CTSEG_ANSWER_SENT) {
         batch->state = NGX_HTTP_CTSEG_BATCH_DONE;
+        run->run.paused_ms = 0;
+        ngx_http_ctseg_rate_sent(run->worker, &run->run);
 
     } else {
         ngx_http_ctseg_run_failed(batch, answer);
@@ -337,6 +387,29 @@ ngx_http_ctseg_run_retry_handler(ngx_event_t *ev)
 
     if (ngx_http_ctseg_task_post(&batch->load.task) != NGX_OK) {
         ngx_http_ctseg_run_wait(batch, CTSEG_BACKOFF_BASE_MS);
+    }
+}
+
+
+void
+ngx_http_ctseg_run_retry(ngx_http_ctseg_run_t *run)
+{
+    ngx_queue_t             *q;
+    ngx_http_ctseg_batch_t  *batch;
+
+    for (q = ngx_queue_head(&run->batches);
+         q != ngx_queue_sentinel(&run->batches);
+         q = ngx_queue_next(q))
+    {
+        batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        if (batch->state == NGX_HTTP_CTSEG_BATCH_WAITING) {
+            ngx_add_timer(&batch->retry, 1);
+        }
+    }
+
+    if (run->pace.timer_set) {
+        ngx_add_timer(&run->pace, 1);
     }
 }
 

@@ -59,6 +59,10 @@ struct ngx_http_ctseg_run_s {
     ngx_msec_t                  saved_at;   /* of the last put */
     ngx_msec_t                  unread_at;  /* of the load that failed */
     ctseg_mark_t                mark;       /* since when the pace counts */
+    uint64_t                    paused_revision;    /* of the partner, as it
+                                               was refused */
+    int64_t                     held_ms;    /* to be saved: until when the
+                                               write key is held, or 0 */
 
     unsigned                    loading:1;
     unsigned                    saving:1;
@@ -102,6 +106,10 @@ void ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run);
 /* start what is ready, in order, as far as concurrency and rate allow */
 
 void ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run);
+
+/* do not wait any longer for what is to be tried again */
+
+void ngx_http_ctseg_run_retry(ngx_http_ctseg_run_t *run);
 
 /* count the batches at the front that are done */
 

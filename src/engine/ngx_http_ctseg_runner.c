@@ -9,6 +9,7 @@
  * means that another worker owns the run: everything here is dropped.
  */
 
+#include "../segment/ctseg_answer.h"
 #include "../store/ctseg_lease.h"
 #include "ngx_http_ctseg_run_int.h"
 
@@ -249,6 +250,27 @@ ngx_http_ctseg_run_settle(ngx_http_ctseg_run_t *run)
 }
 
 
+/* the original stops an export after three days of errors; so do we, but only
+   where nothing passes by itself */
+
+static ngx_uint_t
+ngx_http_ctseg_run_gives_up(ngx_http_ctseg_run_t *run)
+{
+    if (run->run.paused_ms == 0 || !ngx_http_ctseg_run_is_failing(run)
+        || ctseg_now_ms() - run->run.paused_ms < CTSEG_PAUSE_STOP_MS)
+    {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+                  "ctseg: export %V, run %uL: stopped, for three days its "
+                  "partner refuses: %s", &run->export_id, run->run.number,
+                  run->run.error);
+
+    return 1;
+}
+
+
 static void
 ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
     ngx_http_ctseg_save_e what)
@@ -271,6 +293,8 @@ ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
     save->what = what;
     save->run = run->run;
     save->run.retry_at_ms = ngx_http_ctseg_run_retry_at(run);
+    save->held_ms = run->held_ms;
+    save->give_up = ngx_http_ctseg_run_gives_up(run);
 
     if (ngx_http_ctseg_task_post(&save->task) != NGX_OK) {
         run->unsaved = 1;               /* the beat tries again */
@@ -278,6 +302,7 @@ ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
     }
 
     run->saving = 1;
+    run->held_ms = 0;
     run->over = what > NGX_HTTP_CTSEG_SAVE_PROGRESS;
 
     if (what != NGX_HTTP_CTSEG_SAVE_LOOK) {
@@ -327,10 +352,21 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
             run->stopped = 1;
         }
 
+        if (save->partner_revision != 0 && run->paused_revision != 0
+            && save->partner_revision != run->paused_revision)
+        {
+            run->paused_revision = save->partner_revision;
+
+            ngx_http_ctseg_rate_sent(run->worker, &run->run);
+            ngx_http_ctseg_run_retry(run);
+        }
+
         if (run->live) {
             run->edited = save->edited;
 
-            if (save->head > run->run.hi) {
+            /* what comes after a stop is not waiting for anything */
+
+            if (save->head > run->run.hi && !save->stopped) {
                 run->run.hi = save->head;
                 run->dirty = 1;         /* stored before it is read */
             }

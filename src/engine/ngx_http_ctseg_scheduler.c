@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_ctseg_look_int.h"
+#include "ngx_http_ctseg_rate.h"
 #include "ngx_http_ctseg_scheduler.h"
 
 
@@ -160,6 +161,12 @@ ngx_http_ctseg_look_done(ngx_http_ctseg_task_t *task)
         if (ngx_http_ctseg_runner_has(look->claims[i].export_id)) {
             continue;
         }
+
+        /* where the partner pauses, one batch tells if it still does */
+
+        ngx_http_ctseg_rate_hold(task->worker, &look->claims[i],
+                                 look->held[i],
+                                 look->claims[i].paused_ms != 0);
 
         if (ngx_http_ctseg_runner_start(task->worker, &look->claims[i])
             != NGX_OK)

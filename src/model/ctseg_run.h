@@ -80,6 +80,8 @@ typedef struct {
     int64_t             retry_at_ms;    /* 0: not waiting for a retry */
     int64_t             failing_ms;     /* since when something is tried
                                            again; 0: all is well */
+    int64_t             paused_ms;      /* since when its partner pauses; 0:
+                                           it does not */
     uint64_t            pace;           /* events with a verdict per 1000 s,
                                            lately; 0: not measured yet */
 

@@ -12,14 +12,19 @@
 
 #define CTSEG_BACKOFF_BASE_MS   500
 #define CTSEG_BACKOFF_CAP_MS    60000
-#define CTSEG_RETRY_AFTER_MAX   300     /* seconds */
+#define CTSEG_WAIT_MAX          300     /* seconds that Segment may ask for */
+
+/* so long without a success, and an export to a paused partner stops */
+
+#define CTSEG_PAUSE_STOP_MS     (3 * 24 * 3600 * 1000LL)
 
 
 typedef enum {
     CTSEG_ANSWER_SENT = 0,              /* acknowledged */
     CTSEG_ANSWER_RETRY,                 /* may pass by itself */
-    CTSEG_ANSWER_REFUSED                /* will be refused again: the batch
-                                           waits, and is tried slowly */
+    CTSEG_ANSWER_CONTENT,               /* something in the batch is wrong */
+    CTSEG_ANSWER_PAUSE                  /* somebody has to mend something: the
+                                           partner pauses, tried slowly */
 } ctseg_answer_t;
 
 
@@ -27,18 +32,31 @@ typedef enum {
 
 ctseg_answer_t ctseg_answer_classify(int status);
 
+/* is it about the rate, and so about all batches of the write key? */
+
+bool ctseg_answer_is_limit(int status);
+
 /*
  * Full jitter ("Exponential Backoff And Jitter"): a wait in [1, min(cap,
- * 0.5 s x 2^attempt)] chosen by chance, attempt counting from 0.  A refused
- * batch waits the cap at once.
+ * 0.5 s x 2^attempt)] chosen by chance, attempt counting from 0.  What does
+ * not pass by itself waits the cap at once.
  */
 
 int64_t ctseg_backoff_ms(ctseg_answer_t answer, unsigned attempt,
     uint32_t chance);
 
-/* Retry-After in whole seconds, clamped to 1..300; 0: absent or no number */
+/*
+ * The value of Retry-After in its first form, or of X-RateLimit-Reset, both
+ * whole seconds to wait ("HTTP API Source", rate limits); the latter is met
+ * as a time since 1970, too, which is told by its size.  Clamped to 1..300;
+ * 0: it asks for nothing, or is none of these.
+ */
 
-unsigned ctseg_retry_after(ctseg_str_t value);
+unsigned ctseg_answer_wait(ctseg_str_t value, int64_t now_ms);
+
+/* the same for a date, in seconds since 1970: Retry-After's second form */
+
+unsigned ctseg_answer_wait_until(int64_t seconds, int64_t now_ms);
 
 /* a short text for people: how, when there is no status, else the status */
 

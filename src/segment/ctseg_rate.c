@@ -77,6 +77,10 @@ ctseg_rate_take(ctseg_rate_t *rate, ctseg_rank_t rank,
         wait = wait_events;
     }
 
+    if (rate->held_ms - now_ms > wait) {
+        wait = rate->held_ms - now_ms;
+    }
+
     for (higher = rank + 1; higher < CTSEG_RANK_N; higher++) {
         if (rate->wanted_ms[higher] - now_ms > wait) {
             wait = rate->wanted_ms[higher] - now_ms;
@@ -91,7 +95,34 @@ ctseg_rate_take(ctseg_rate_t *rate, ctseg_rank_t rank,
     rate->requests -= 1;
     rate->events -= n;
 
+    if (rate->paused) {
+        rate->held_ms = now_ms + CTSEG_RATE_PROBE_MS;
+    }
+
     return 0;
+}
+
+
+void
+ctseg_rate_hold(ctseg_rate_t *rate, int64_t ms, bool paused, int64_t now_ms)
+{
+    if (now_ms + ms > rate->held_ms) {
+        rate->held_ms = now_ms + ms;
+    }
+
+    if (paused) {
+        rate->paused = true;
+    }
+}
+
+
+void
+ctseg_rate_sent(ctseg_rate_t *rate)
+{
+    if (rate->paused) {
+        rate->paused = false;
+        rate->held_ms = 0;
+    }
 }
 
 

@@ -24,6 +24,10 @@ typedef enum {
 
 #define CTSEG_RATE_LIVE_DEBT    2500
 
+/* while the partner pauses: one batch in so long, to see if it still does */
+
+#define CTSEG_RATE_PROBE_MS     60000
+
 /* how much later than told somebody may come back and still be first */
 
 #define CTSEG_RATE_GRACE_MS     100
@@ -35,6 +39,8 @@ typedef struct {
     int64_t  at_ms;                     /* when they were counted, 0: new */
     int64_t  wanted_ms[CTSEG_RANK_N];   /* until then the next tokens are for
                                            this rank or a higher one */
+    int64_t  held_ms;                   /* nothing before; 0: no such wish */
+    bool     paused;                    /* one at a time, as a probe */
 } ctseg_rate_t;
 
 
@@ -49,6 +55,15 @@ ctseg_rank_t ctseg_rate_rank(ctseg_freq_t freq);
 int64_t ctseg_rate_take(ctseg_rate_t *rate, ctseg_rank_t rank,
     unsigned requests_per_s, unsigned events_per_s, unsigned n,
     int64_t now_ms);
+
+/* send nothing for so long: as Segment asked, or since the partner pauses */
+
+void ctseg_rate_hold(ctseg_rate_t *rate, int64_t ms, bool paused,
+    int64_t now_ms);
+
+/* a batch was acknowledged: the partner does not pause (any more) */
+
+void ctseg_rate_sent(ctseg_rate_t *rate);
 
 /*
  * How long these rates alone hold up so many batches with so many events:

@@ -26,7 +26,8 @@ typedef enum {
     CTSEG_RECORD_ACTIVE,
     CTSEG_RECORD_RUN,
     CTSEG_RECORD_LEASE,
-    CTSEG_RECORD_REPLY
+    CTSEG_RECORD_REPLY,
+    CTSEG_RECORD_THROTTLE
 } ctseg_record_type_t;
 
 

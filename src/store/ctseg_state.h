@@ -10,6 +10,7 @@
  *   active/<id>              an export that is not final: hint for schedulers
  *   run/<export>/<number>    one run, number in 16 hex digits
  *   reply/<hex>              the answer to a POST with an Idempotency-Key
+ *   throttle/<fingerprint>   when Segment wants to see a write key again
  *
  * "p->rev", "e->rev", "r->rev" carry the revision of the record read and are
  * what a put expects; a put that succeeds updates it.
@@ -131,6 +132,22 @@ typedef bool (*ctseg_run_pt)(void *data, const ctseg_run_t *r);
 
 ctseg_rc_t ctseg_run_list(ctseg_store_t *s, const char *export_id,
     ctseg_run_pt cb, void *data, ctseg_err_t *err);
+
+
+/* ---- what Segment asked for ---- */
+
+/*
+ * Send nothing with a write key before this time, kept so that it holds over
+ * a crash as well; an earlier one than is stored changes nothing.
+ */
+
+ctseg_rc_t ctseg_throttle_put(ctseg_store_t *s, const char *fingerprint,
+    int64_t until_ms, ctseg_err_t *err);
+
+/* how many ms from now on, at most max_ms; 0: none, or it has passed */
+
+ctseg_rc_t ctseg_throttle_get(ctseg_store_t *s, const char *fingerprint,
+    int64_t now_ms, int64_t max_ms, int64_t *wait_ms, ctseg_err_t *err);
 
 
 /* ---- replies to requests with an Idempotency-Key ---- */

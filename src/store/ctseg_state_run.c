@@ -54,6 +54,7 @@ enum {
     CTSEG_RUN_FREQ,
     CTSEG_RUN_FAILING,
     CTSEG_RUN_PACE,
+    CTSEG_RUN_PAUSED,
 
     CTSEG_RUN_REJECTS = 100             /* + ctseg_reject_t */
 };
@@ -112,6 +113,7 @@ ctseg_run_encode(ctseg_buf_t *out, const ctseg_run_t *run)
     ctseg_record_uint(out, CTSEG_RUN_FREQ, run->freq);
     ctseg_record_int(out, CTSEG_RUN_FAILING, run->failing_ms);
     ctseg_record_uint(out, CTSEG_RUN_PACE, run->pace);
+    ctseg_record_int(out, CTSEG_RUN_PAUSED, run->paused_ms);
 
     for (i = 0; i < CTSEG_REJECT_N; i++) {
         ctseg_record_uint(out, (uint8_t) (CTSEG_RUN_REJECTS + i),
@@ -213,6 +215,7 @@ ctseg_run_decode(ctseg_record_t *r, const char *key, uint64_t rev,
                                       CTSEG_FREQ_LIVE);
     run->failing_ms = ctseg_record_get_int(r, CTSEG_RUN_FAILING);
     run->pace = ctseg_record_get_uint(r, CTSEG_RUN_PACE);
+    run->paused_ms = ctseg_record_get_int(r, CTSEG_RUN_PAUSED);
     run->rev = rev;
 
     ctseg_run_key(own, run->export_id, run->number);

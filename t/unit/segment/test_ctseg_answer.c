@@ -23,13 +23,14 @@ test_classify(void **state)
     ctseg_answer_t  expect;
 
     static const int  retry[] = { 0, 408, 410, 429, 460 };
-    static const int  refused[] = { 501, 505, 511 };
+    static const int  pause[] = { 501, 505, 511 };
+    static const int  content[] = { 400, 413 };
 
     (void) state;
 
     for (status = 0; status < 1000; status++) {
 
-        expect = CTSEG_ANSWER_REFUSED;
+        expect = CTSEG_ANSWER_PAUSE;
 
         if (status >= 200 && status <= 299) {
             expect = CTSEG_ANSWER_SENT;
@@ -44,13 +45,20 @@ test_classify(void **state)
             }
         }
 
-        for (i = 0; i < sizeof(refused) / sizeof(int); i++) {
-            if (status == refused[i]) {
-                expect = CTSEG_ANSWER_REFUSED;
+        for (i = 0; i < sizeof(pause) / sizeof(int); i++) {
+            if (status == pause[i]) {
+                expect = CTSEG_ANSWER_PAUSE;
+            }
+        }
+
+        for (i = 0; i < sizeof(content) / sizeof(int); i++) {
+            if (status == content[i]) {
+                expect = CTSEG_ANSWER_CONTENT;
             }
         }
 
         assert_int_equal(ctseg_answer_classify(status), expect);
+        assert_int_equal(ctseg_answer_is_limit(status), status == 429);
     }
 
     assert_int_not_equal(ctseg_answer_classify(-1), CTSEG_ANSWER_SENT);
@@ -86,7 +94,7 @@ test_backoff(void **state)
 
         assert_in_range(ctseg_backoff_ms(CTSEG_ANSWER_RETRY, attempt,
                                          UINT32_MAX), 1, ceiling);
-        assert_int_equal(ctseg_backoff_ms(CTSEG_ANSWER_REFUSED, attempt, 7),
+        assert_int_equal(ctseg_backoff_ms(CTSEG_ANSWER_PAUSE, attempt, 7),
                          CTSEG_BACKOFF_CAP_MS);
     }
 
@@ -95,8 +103,11 @@ test_backoff(void **state)
 }
 
 
+#define NOW  1700000000250LL
+
+
 static void
-test_retry_after(void **state)
+test_wait(void **state)
 {
     size_t  i;
 
@@ -108,6 +119,12 @@ test_retry_after(void **state)
         { "7", 7 },
         { "300", 300 },
         { "301", 300 },
+        { "999999999", 300 },
+        { "1700000007", 7 },
+        { "1700000300", 300 },
+        { "1700000301", 300 },
+        { "1700000000", 0 },
+        { "1600000000", 0 },
         { "9223372036854775807", 300 },
         { "9223372036854775808", 0 },
         { "0", 0 },
@@ -124,9 +141,16 @@ test_retry_after(void **state)
     (void) state;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(ctseg_retry_after(ctseg_str(cases[i].value)),
+        assert_int_equal(ctseg_answer_wait(ctseg_str(cases[i].value), NOW),
                          cases[i].seconds);
     }
+
+    assert_int_equal(ctseg_answer_wait_until(1700000001, NOW), 1);
+    assert_int_equal(ctseg_answer_wait_until(1700000299, NOW), 299);
+    assert_int_equal(ctseg_answer_wait_until(1700000000, NOW), 0);
+    assert_int_equal(ctseg_answer_wait_until(-1, NOW), 0);
+    assert_int_equal(ctseg_answer_wait_until(INT64_MIN, NOW), 0);
+    assert_int_equal(ctseg_answer_wait_until(INT64_MAX, NOW), 300);
 }
 
 
@@ -154,7 +178,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_classify),
         cmocka_unit_test(test_backoff),
-        cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_wait),
         cmocka_unit_test(test_text)
     };
 

@@ -330,6 +330,63 @@ test_seconds(void **state)
 }
 
 
+/* held: nothing at all for so long, whoever asks; then as ever */
+
+static void
+test_hold(void **state)
+{
+    int64_t       now;
+    ctseg_rate_t  rate;
+
+    (void) state;
+
+    memset(&rate, 0, sizeof(rate));
+    now = 7000;
+
+    ctseg_rate_hold(&rate, 5000, false, now);
+    assert_int_equal(ctseg_rate_take(&rate, ONE, 50, 1000, 1, now), 5000);
+    assert_in_range(ctseg_rate_take(&rate, LIVE, 50, 1000, 1, now + 1), 4999,
+                    5000 + CTSEG_RATE_GRACE_MS);
+
+    /* the longest wish counts; an acknowledgement does not end one */
+
+    ctseg_rate_hold(&rate, 1000, false, now);
+    ctseg_rate_sent(&rate);
+    assert_int_equal(ctseg_rate_take(&rate, LIVE, 50, 1000, 1, now), 5000);
+
+    now += 5000;
+    assert_int_equal(ctseg_rate_take(&rate, LIVE, 50, 1000, 1, now), 0);
+    assert_int_equal(ctseg_rate_take(&rate, LIVE, 50, 1000, 1, now), 0);
+}
+
+
+/* paused: one at a time, until one is taken */
+
+static void
+test_pause(void **state)
+{
+    int64_t       now, wait;
+    ctseg_rate_t  rate;
+
+    (void) state;
+
+    memset(&rate, 0, sizeof(rate));
+    now = 7000;
+
+    ctseg_rate_hold(&rate, 60000, true, now);
+    now += 60000;
+    assert_int_equal(ctseg_rate_take(&rate, LIVE, 50, 1000, 1, now), 0);
+    wait = ctseg_rate_take(&rate, LIVE, 50, 1000, 1, now + 1);
+    assert_int_equal(wait, CTSEG_RATE_PROBE_MS - 1);
+
+    now += CTSEG_RATE_PROBE_MS;
+    assert_int_equal(ctseg_rate_take(&rate, LIVE, 50, 1000, 1, now), 0);
+    ctseg_rate_sent(&rate);
+    assert_int_equal(ctseg_rate_take(&rate, LIVE, 50, 1000, 1, now), 0);
+    assert_int_equal(ctseg_rate_take(&rate, LIVE, 50, 1000, 1, now), 0);
+}
+
+
 int
 main(void)
 {
@@ -342,6 +399,8 @@ main(void)
         cmocka_unit_test(test_rank),
         cmocka_unit_test(test_rank_gone),
         cmocka_unit_test(test_live),
+        cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_pause),
         cmocka_unit_test(test_seconds)
     };
 

@@ -337,6 +337,7 @@ test_run(void **state)
     r.retry_at_ms = 11;
     r.failing_ms = 13;
     r.pace = 14;
+    r.paused_ms = 15;
     memset(r.owner, 'o', sizeof(r.owner) - 1);
     r.fence = 12;
 
@@ -503,6 +504,49 @@ test_range(void **state)
 }
 
 
+static void
+test_throttle(void **state)
+{
+    st_t         *st;
+    int64_t       wait;
+    ctseg_err_t   err;
+
+    static const char  key[] = "0123456789abcdef";
+
+    (void) state;
+    st = make();
+
+    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, 300, &wait,
+                                        &err), CTSEG_OK);
+    assert_int_equal(wait, 0);
+
+    assert_int_equal(ctseg_throttle_put(st->store, key, 1200, &err),
+                     CTSEG_OK);
+    assert_int_equal(ctseg_throttle_put(st->store, key, 1100, &err),
+                     CTSEG_OK);
+    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, 300, &wait,
+                                        &err), CTSEG_OK);
+    assert_int_equal(wait, 200);
+    assert_int_equal(ctseg_throttle_get(st->store, key, 1200, 300, &wait,
+                                        &err), CTSEG_OK);
+    assert_int_equal(wait, 0);
+    assert_int_equal(ctseg_throttle_get(st->store, "fedcba9876543210", 1000,
+                                        300, &wait, &err), CTSEG_OK);
+    assert_int_equal(wait, 0);
+
+    /* a clock that went back makes no year of it */
+
+    assert_int_equal(ctseg_throttle_get(st->store, key, 5, 300, &wait, &err),
+                     CTSEG_OK);
+    assert_int_equal(wait, 300);
+
+    spoil(st->store, "throttle", key);
+    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, 300, &wait,
+                                        &err), CTSEG_CORRUPT);
+    st_free(st);
+}
+
+
 int
 main(void)
 {
@@ -513,7 +557,8 @@ main(void)
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_range)
+        cmocka_unit_test(test_range),
+        cmocka_unit_test(test_throttle)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -462,6 +462,20 @@ got('POST /exports/{id}/stop', 200, { id => $late });
 $s->default();
 $api->run_ended($late);
 
+# events that are refused when they stand alone, until the partner pauses
+
+my $refusing = $api->partner(write_key => 'refusing');
+$s->rules({ when => { write_key => 'refusing' }, status => 400 });
+my $refused = $api->export($refusing);
+wait_for { $api->get("/partners/$refusing")->{json}{health}{state}
+	eq 'paused' } 20, 'a pause';
+got('GET /partners/{id}', 200, { id => $refusing });
+isnt(got('GET /exports/{id}/rejected', 200, { id => $refused })->{json}
+	{total}, 0, 'some are refused');
+got('POST /exports/{id}/stop', 200, { id => $refused });
+got('DELETE /exports/{id}/rejected', 204, { id => $refused });
+$s->rules();
+
 
 # ---- what is refused ----
 

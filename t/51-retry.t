@@ -13,12 +13,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use POSIX qw/ strftime /;
 use Test::More;
 
 use Ctseg::Api;
 use Ctseg::Client qw/ wait_for http /;
-use Ctseg::Data qw/ upload_body record /;
+use Ctseg::Data qw/ upload_body /;
 use Ctseg::Nginx;
 use Ctseg::Segment;
 
@@ -190,8 +189,8 @@ is($api->get("/partners/$e->{partner_id}")->{json}{health}{state}, 'ok',
 
 # ---- illnesses that somebody has to cure ----
 
-my %refusal = map { $_ => [ undef, { status => $_ }, $_ ] } 400, 401, 403,
-	404, 413, 301, 501;
+my %refusal = map { $_ => [ undef, { status => $_ }, $_ ] } 401, 403, 404,
+	301, 501;
 sicken($eu, %refusal);
 my %id = map { $_ => start("no$_", 'eu') } keys %refusal;
 for my $status (sort keys %refusal) {
@@ -201,8 +200,7 @@ for my $status (sort keys %refusal) {
 	is($error->{message}, "Segment's side answered $status",
 		"... as a text");
 	$health = $api->get("/partners/$e->{partner_id}")->{json}{health};
-	my $state = $status =~ /^4(?:00|13)$/ ? 'retrying' : 'paused';
-	is($health->{state}, $state, "... the partner is $state");
+	is($health->{state}, 'paused', '... the partner pauses');
 	is($health->{reason}, $error->{message}, '... for that reason');
 	is($e->{status}, 'RUNNING', '... and the run waits');
 	is($e->{last_run}{waiting}, $events, '... with all of its events');
@@ -228,34 +226,6 @@ is((eval { $api->until($wrong, 'DONE') } || $api->show($wrong))->{last_run}
 is_deeply([ sort map { $_->{id} } events_of($eu, 'rightkey') ],
 	[ sort map { $_->{id} } events_of($eu, 'wrongkey', 1) ],
 	'... under the same message ids');
-
-# one batch is refused, the others are not; the sick one keeps its place
-
-$eu->rules({ when => { contains => 'Poison' }, status => 400 });
-$eu->default(hold => 1);
-my $then = time - 40 * 86400;
-my $day = strftime('%Y-%m-%d', gmtime($then));
-$api->upload($t->url(1, '/1/upload'), '{"d":[' . join(',', map { record(
-	n => $_, ts => $then, pad => 20_000, props => $_ == 30
-	? '"p":"Poison"' : '') } 0 .. 99) . ']}');
-my $poisoned = start('poisoned', 'eu', frequency => { kind => 'one_time',
-	from => $day, to => $day });
-last_error($poisoned);
-$eu->default();
-$eu->release;
-wait_for { scalar(events_of($eu, 'poisoned')) >= 3 * 23 } 10,
-	'the neighbours';
-$e = wait_for { my $x = $api->show($poisoned); $x->{last_run}{sent} > 0 && $x }
-	10, 'a checkpoint';
-is($e->{last_run}{sent} % 23, 0, 'poison: whole batches before it count');
-cmp_ok($e->{last_run}{sent}, '<', 30, '... and nothing behind it yet');
-is($e->{last_run}{last_error}{status}, 400, '... the error is shown');
-is($api->get("/partners/$e->{partner_id}")->{json}{health}{state},
-	'retrying', '... and the partner is retrying, whatever else it took');
-is($api->post("/exports/$poisoned/stop")->{status}, 200, '... stop');
-is($api->run_ended($poisoned)->{sent}, 23,
-	'... what was sent behind it is not counted');
-$eu->rules();
 
 
 # ---- two servers, one of them ill; answers that are not buffered ----

@@ -38,6 +38,7 @@ ngx_http_ctseg_deliver(ngx_http_ctseg_delivery_t *d, ngx_log_t *log)
     d->status = 0;
     d->how = "the request to Segment's side was terminated";
     d->retry_after = 0;
+    d->excerpt_len = 0;
     d->answered = 0;
     d->started = ngx_current_msec;
 
@@ -327,6 +328,32 @@ ngx_http_ctseg_deliver_headers(ngx_http_ctseg_delivery_t *d,
 }
 
 
+/* the first bytes of a refusal, as text that is safe to show */
+
+static void
+ngx_http_ctseg_deliver_excerpt(ngx_http_ctseg_delivery_t *d,
+    ngx_http_request_t *sr)
+{
+    size_t      i, len;
+    u_char     *p;
+    ngx_buf_t  *b;
+
+    if (sr->out == NULL || sr->out->buf == NULL) {
+        return;
+    }
+
+    b = sr->out->buf;
+    p = b->pos;
+    len = ngx_min((size_t) (b->last - b->pos), sizeof(d->excerpt));
+
+    for (i = 0; i < len; i++) {
+        d->excerpt[i] = p[i] >= 0x20 && p[i] < 0x7f ? (char) p[i] : '?';
+    }
+
+    d->excerpt_len = len;
+}
+
+
 /* rc is no matter to nginx: the verdict is noted, and it is told OK */
 
 static ngx_int_t
@@ -359,6 +386,10 @@ ngx_http_ctseg_deliver_post_handler(ngx_http_request_t *sr, void *data,
 
     } else {
         d->status = u->headers_in.status_n;
+
+        if (ctseg_answer_classify((int) d->status) != CTSEG_ANSWER_SENT) {
+            ngx_http_ctseg_deliver_excerpt(d, sr);
+        }
     }
 
     if (u != NULL && u->headers_in.headers.part.elts != NULL) {

@@ -11,6 +11,9 @@
 #include "ngx_http_ctseg_trace.h"
 
 
+#define NGX_HTTP_CTSEG_EXCERPT  512
+
+
 typedef struct ngx_http_ctseg_delivery_s  ngx_http_ctseg_delivery_t;
 
 /* on the loop, outside any handler of the request; may start another */
@@ -38,6 +41,8 @@ struct ngx_http_ctseg_delivery_s {
     ngx_uint_t                   status;        /* 0: no whole answer */
     const char                  *how;           /* why there is none */
     ngx_uint_t                   retry_after;   /* seconds, 0: not said */
+    char                         excerpt[NGX_HTTP_CTSEG_EXCERPT];
+    size_t                       excerpt_len;   /* of an answer not 2xx */
 
     /* ours */
 

@@ -90,6 +90,13 @@ static ngx_http_ctseg_route_t  ngx_http_ctseg_routes[] = {
     { NGX_HTTP_GET, ngx_string("/exports/{id}/runs/{number}"),
       ngx_http_ctseg_run_get_thread, 0 },
 
+    { NGX_HTTP_GET, ngx_string("/exports/{id}/rejected"),
+      ngx_http_ctseg_rejected_list_thread, 0 },
+
+    { NGX_HTTP_DELETE, ngx_string("/exports/{id}/rejected"),
+      ngx_http_ctseg_rejected_purge_thread,
+      NGX_HTTP_CTSEG_WRITE },
+
     { NGX_HTTP_GET, ngx_string("/catalog"),
       ngx_http_ctseg_catalog_thread, 0 },
 

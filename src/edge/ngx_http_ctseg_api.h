@@ -202,6 +202,8 @@ void ngx_http_ctseg_export_patch_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_export_stop_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_run_list_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_run_get_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_rejected_list_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_rejected_purge_thread(ngx_http_ctseg_task_t *task);
 
 void ngx_http_ctseg_catalog_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task);

@@ -10,6 +10,7 @@ typedef struct {
     ctseg_store_t            *store;
     const char               *partner_id;
     ngx_http_ctseg_health_t  *health;
+    bool                      paused;
     ctseg_export_t            export;
     ctseg_run_t               run;
 } ngx_http_ctseg_health_ctx_t;
@@ -32,6 +33,8 @@ ngx_http_ctseg_catalog_thread(ngx_http_ctseg_task_t *task)
 static bool
 ngx_http_ctseg_health_active(void *data, const char *export_id)
 {
+    bool                          paused;
+    int64_t                       since;
     ctseg_run_t                  *run;
     ctseg_export_t               *e;
     ngx_http_ctseg_health_t      *out;
@@ -50,25 +53,31 @@ ngx_http_ctseg_health_active(void *data, const char *export_id)
         || ctseg_run_get(ctx->store, export_id, e->runs, run, NULL)
            != CTSEG_OK
         || run->status != CTSEG_RUN_RUNNING
-        || run->failing_ms == 0
-        || (run->paused_ms == 0 && out->health.since_ms != 0))
+        || run->failing_ms == 0)
     {
         return true;
     }
 
-    (void) snprintf(out->reason, sizeof(out->reason), "%s", run->error);
+    paused = run->paused_ms != 0;
+    since = paused ? run->paused_ms : run->failing_ms;
 
-    out->health.reason = out->reason;
-    out->health.retry_at_ms = run->retry_at_ms;
+    /* of several that are as bad, the one that began first */
 
-    if (run->paused_ms != 0) {
-        out->health.state = "paused";
-        out->health.since_ms = run->paused_ms;
-        return false;
+    if (out->health.since_ms != 0
+        && (paused < ctx->paused
+            || (paused == ctx->paused && since >= out->health.since_ms)))
+    {
+        return true;
     }
 
-    out->health.state = "retrying";
-    out->health.since_ms = run->failing_ms;
+    ctx->paused = paused;
+
+    (void) snprintf(out->reason, sizeof(out->reason), "%s", run->error);
+
+    out->health.state = paused ? "paused" : "retrying";
+    out->health.reason = out->reason;
+    out->health.since_ms = since;
+    out->health.retry_at_ms = run->retry_at_ms;
 
     return true;
 }
@@ -86,6 +95,7 @@ ngx_http_ctseg_health(ctseg_store_t *store, const char *partner_id,
     ctx.store = store;
     ctx.partner_id = partner_id;
     ctx.health = health;
+    ctx.paused = false;
 
     (void) ctseg_active_list(store, ngx_http_ctseg_health_active, &ctx, NULL,
                              NULL);

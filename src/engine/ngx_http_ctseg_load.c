@@ -63,6 +63,7 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
     read.incarnation = load->incarnation;
     read.after = load->after;
     read.hi = load->hi;
+    read.limit = load->limit;
 
     load->rc = ctseg_read_batch(task->worker->store, &read,
                                 ctseg_mono_ms() + NGX_HTTP_CTSEG_LOAD_MS,

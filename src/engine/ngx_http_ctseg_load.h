@@ -23,6 +23,7 @@ typedef struct {
     uint32_t                incarnation;
     uint64_t                after;
     uint64_t                hi;
+    unsigned                limit;      /* messages at most, 0: Segment's */
 
     ctseg_rc_t              rc;         /* OK: the batch is whole */
     ctseg_err_t             err;

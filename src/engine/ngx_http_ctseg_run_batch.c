@@ -17,13 +17,40 @@ static void ngx_http_ctseg_run_failed(ngx_http_ctseg_batch_t *batch,
     ctseg_answer_t answer);
 static void ngx_http_ctseg_run_hold(ngx_http_ctseg_batch_t *batch,
     ctseg_answer_t answer, int64_t wait);
-static void ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch,
-    int64_t wait);
 static void ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d);
 static void ngx_http_ctseg_run_retry_handler(ngx_event_t *ev);
 
 
 /* ---- loading ---- */
+
+
+ngx_http_ctseg_batch_t *
+ngx_http_ctseg_batch_create(ngx_http_ctseg_run_t *run, uint64_t after,
+    uint64_t hi)
+{
+    ngx_http_ctseg_batch_t  *batch;
+
+    batch = ngx_http_ctseg_task_create(run->worker,
+                                       sizeof(ngx_http_ctseg_batch_t),
+                                       ngx_http_ctseg_load_thread,
+                                       ngx_http_ctseg_run_loaded);
+    if (batch == NULL) {
+        return NULL;
+    }
+
+    batch->run = run;
+    batch->load.incarnation = run->run.incarnation;
+    batch->load.after = after;
+    batch->load.hi = hi;
+    batch->load.pinned = run->run.pinned;
+    ngx_memcpy(batch->load.partner_id, run->run.partner_id,
+               sizeof(batch->load.partner_id));
+
+    ngx_http_ctseg_run_timer(run, &batch->retry,
+                             ngx_http_ctseg_run_retry_handler);
+
+    return batch;
+}
 
 
 void
@@ -38,24 +65,12 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
         return;
     }
 
-    batch = ngx_http_ctseg_task_create(run->worker,
-                                       sizeof(ngx_http_ctseg_batch_t),
-                                       ngx_http_ctseg_load_thread,
-                                       ngx_http_ctseg_run_loaded);
+    batch = ngx_http_ctseg_batch_create(run, run->loaded, run->saved_hi);
     if (batch == NULL) {
         return;                         /* the beat tries again */
     }
 
-    batch->run = run;
-    batch->load.incarnation = run->run.incarnation;
-    batch->load.after = run->loaded;
-    batch->load.hi = run->saved_hi;
-    batch->load.pinned = run->run.pinned;
-    ngx_memcpy(batch->load.partner_id, run->run.partner_id,
-               sizeof(batch->load.partner_id));
-
-    ngx_http_ctseg_run_timer(run, &batch->retry,
-                             ngx_http_ctseg_run_retry_handler);
+    batch->fresh = 1;
 
     if (ngx_http_ctseg_task_post(&batch->load.task) != NGX_OK) {
         ngx_free(batch);
@@ -68,7 +83,7 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
 }
 
 
-static void
+void
 ngx_http_ctseg_run_note_error(ngx_http_ctseg_run_t *run, ngx_uint_t status,
     const char *text)
 {
@@ -96,7 +111,7 @@ ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch)
 
     ngx_http_ctseg_run_note_error(run, 0, batch->load.err.text);
 
-    if (batch->attempt != 0) {
+    if (!batch->fresh) {
         ngx_http_ctseg_run_wait(batch, NGX_HTTP_CTSEG_RELOAD_MS);
         ngx_http_ctseg_run_go(run);
         return;
@@ -123,11 +138,11 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
     batch = (ngx_http_ctseg_batch_t *) task;
     run = batch->run;
 
-    if (batch->attempt == 0) {
+    if (batch->fresh) {
         run->loading = 0;
     }
 
-    if (batch->load.rc == CTSEG_OK && batch->attempt != 0
+    if (batch->load.rc == CTSEG_OK && !batch->fresh && batch->split_hi == 0
         && batch->load.batch.upto != batch->load.hi)
     {
         batch->load.rc = ctseg_err(&batch->load.err, CTSEG_CORRUPT,
@@ -135,12 +150,20 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
                                    (unsigned long long) batch->load.after);
     }
 
+    if (batch->load.rc == CTSEG_OK && batch->split_hi != 0
+        && ngx_http_ctseg_run_halved(batch) != NGX_OK)
+    {
+        batch->load.rc = ctseg_err(&batch->load.err, CTSEG_NOMEM,
+                                   "no memory for half a batch");
+    }
+
     if (batch->load.rc != CTSEG_OK) {
         ngx_http_ctseg_run_unloaded(batch);
         return;
     }
 
-    if (batch->attempt == 0) {
+    if (batch->fresh) {
+        batch->fresh = 0;
         run->reload_at_ms = 0;
         run->loaded = batch->load.batch.upto;
 
@@ -258,7 +281,7 @@ ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch)
  * is read again it goes out under the write key of that time.
  */
 
-static void
+void
 ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch, int64_t wait)
 {
     ctseg_batch_free(&batch->load.batch);
@@ -362,12 +385,34 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
 
     answer = ctseg_answer_classify((int) d->status);
 
-    if (answer == CTSEG_ANSWER_SENT) {
+    /* where each event is refused, it is not about the events */
+
+    if (answer == CTSEG_ANSWER_CONTENT
+        && run->run.refusals >= NGX_HTTP_CTSEG_REFUSALS)
+    {
+        answer = CTSEG_ANSWER_PAUSE;
+    }
+
+    switch (answer) {
+
+    case CTSEG_ANSWER_SENT:
         batch->state = NGX_HTTP_CTSEG_BATCH_DONE;
         run->run.paused_ms = 0;
+        run->run.refusals = 0;
         ngx_http_ctseg_rate_sent(run->worker, &run->run);
+        break;
 
-    } else {
+    case CTSEG_ANSWER_CONTENT:
+        if (batch->load.batch.events > 1) {
+            ngx_http_ctseg_run_split(batch);
+
+        } else {
+            ngx_http_ctseg_run_refuse(batch);
+        }
+
+        break;
+
+    default:
         ngx_http_ctseg_run_failed(batch, answer);
     }
 
@@ -453,11 +498,12 @@ ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
             ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
                           "ctseg: export %V, run %uL: %uL events in (%uL, "
                           "%uL] can never be sent: %uL without an id, %uL "
-                          "too large", &run->export_id, run->run.number,
-                          delta.rejected, batch->load.batch.after,
-                          batch->load.batch.upto,
+                          "too large, %uL refused", &run->export_id,
+                          run->run.number, delta.rejected,
+                          batch->load.batch.after, batch->load.batch.upto,
                           delta.rejects[CTSEG_REJECT_NO_ID],
-                          delta.rejects[CTSEG_REJECT_TOO_LARGE]);
+                          delta.rejects[CTSEG_REJECT_TOO_LARGE],
+                          delta.rejects[CTSEG_REJECT_REFUSED]);
         }
 
         run->dirty = 1;
@@ -535,7 +581,8 @@ ngx_http_ctseg_run_drop(ngx_http_ctseg_run_t *run)
         batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
 
         if (batch->state == NGX_HTTP_CTSEG_BATCH_LOADING
-            || batch->state == NGX_HTTP_CTSEG_BATCH_SENDING)
+            || batch->state == NGX_HTTP_CTSEG_BATCH_SENDING
+            || batch->state == NGX_HTTP_CTSEG_BATCH_REFUSING)
         {
             idle = 0;
             continue;

@@ -13,12 +13,17 @@
 
 #define NGX_HTTP_CTSEG_RELOAD_MS  5000  /* after a load that failed */
 
+/* so many single events refused in a row: then it is not the events */
+
+#define NGX_HTTP_CTSEG_REFUSALS   8
+
 
 typedef enum {
     NGX_HTTP_CTSEG_BATCH_LOADING = 0,
     NGX_HTTP_CTSEG_BATCH_READY,         /* to be sent */
     NGX_HTTP_CTSEG_BATCH_SENDING,
     NGX_HTTP_CTSEG_BATCH_WAITING,       /* for its retry */
+    NGX_HTTP_CTSEG_BATCH_REFUSING,      /* its one event is being noted */
     NGX_HTTP_CTSEG_BATCH_DONE           /* every event has its verdict */
 } ngx_http_ctseg_batch_e;
 
@@ -34,6 +39,10 @@ typedef struct {
     ngx_uint_t                  attempt;
     ngx_event_t                 retry;
     int64_t                     retry_at_ms;
+    uint64_t                    split_hi;   /* being halved: what its second
+                                               half goes up to, else 0 */
+    unsigned                    fresh:1;    /* not loaded yet, and the next
+                                               load begins behind it */
     ngx_http_ctseg_delivery_t   delivery;
 } ngx_http_ctseg_batch_t;
 
@@ -97,7 +106,36 @@ void ngx_http_ctseg_run_timer(ngx_http_ctseg_run_t *run, ngx_event_t *ev,
     ngx_event_handler_pt handler);
 
 
+/* ---- ngx_http_ctseg_run_split.c ---- */
+
+/* something in the batch is wrong: read it again in two halves */
+
+void ngx_http_ctseg_run_split(ngx_http_ctseg_batch_t *batch);
+
+/* its first half is read: begin with the other.  NGX_ERROR: no memory */
+
+ngx_int_t ngx_http_ctseg_run_halved(ngx_http_ctseg_batch_t *batch);
+
+/* the one event of the batch is what is wrong: note it, and pass over it */
+
+void ngx_http_ctseg_run_refuse(ngx_http_ctseg_batch_t *batch);
+
+
 /* ---- ngx_http_ctseg_run_batch.c ---- */
+
+/* a batch of the run that is not loaded yet; NULL: no memory */
+
+ngx_http_ctseg_batch_t *ngx_http_ctseg_batch_create(
+    ngx_http_ctseg_run_t *run, uint64_t after, uint64_t hi);
+
+/* remember the last thing that went wrong */
+
+void ngx_http_ctseg_run_note_error(ngx_http_ctseg_run_t *run,
+    ngx_uint_t status, const char *text);
+
+/* give up its text, and try it again after so many milliseconds */
+
+void ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch, int64_t wait);
 
 /* load the next batch, if there is room for one */
 

@@ -25,7 +25,8 @@ static const char  *const ctseg_run_statuses[] = {
 
 static const char  *const ctseg_run_rejects[CTSEG_REJECT_N] = {
     "no_id",
-    "too_large"
+    "too_large",
+    "refused"
 };
 
 

@@ -23,6 +23,7 @@ typedef enum {
 typedef enum {
     CTSEG_REJECT_NO_ID = 0,
     CTSEG_REJECT_TOO_LARGE,
+    CTSEG_REJECT_REFUSED,               /* by Segment, when it stood alone */
     CTSEG_REJECT_N
 } ctseg_reject_t;
 
@@ -82,6 +83,8 @@ typedef struct {
                                            again; 0: all is well */
     int64_t             paused_ms;      /* since when its partner pauses; 0:
                                            it does not */
+    uint64_t            refusals;       /* single events in a row, without an
+                                           acknowledgement in between */
     uint64_t            pace;           /* events with a verdict per 1000 s,
                                            lately; 0: not measured yet */
 

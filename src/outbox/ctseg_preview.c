@@ -104,6 +104,7 @@ ctseg_preview_step(ctseg_preview_t *pv, ctseg_store_t *s, int64_t until,
     read.write_key = pv->write_key;
     read.incarnation = pv->cut.incarnation;
     read.hi = pv->cut.hi;
+    read.limit = 0;
 
     while (pv->upto < pv->cut.hi) {
 

@@ -125,6 +125,7 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
 
     ctseg_batch_begin(b, r->pinned, ctseg_store_installation(s),
                       r->write_key, r->after);
+    b->limit = r->limit;
 
     memset(&walk, 0, sizeof(ctseg_read_walk_t));
     walk.read = r;

@@ -23,6 +23,8 @@ typedef struct {
     uint32_t               incarnation; /* of the log that is cut */
     uint64_t               after;       /* read (after, hi], as much of it */
     uint64_t               hi;          /* as one batch takes */
+    unsigned               limit;       /* messages at most; 0: no other
+                                           limit than Segment's */
 } ctseg_read_t;
 
 

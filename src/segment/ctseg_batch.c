@@ -64,7 +64,9 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
         return true;
     }
 
-    if (b->events == CTSEG_BATCH_EVENTS) {
+    if (b->events == CTSEG_BATCH_EVENTS
+        || (b->limit != 0 && b->events == b->limit))
+    {
         return false;
     }
 
@@ -100,6 +102,7 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
     ctseg_batch_mark(b);
 
     b->upto++;
+    b->last = b->upto;
     b->counts.scanned++;
     b->counts.sent++;
 

@@ -28,6 +28,8 @@ typedef struct {
     ctseg_buf_t      body;
     size_t           head;              /* bytes before the messages */
     unsigned         events;            /* messages in the body */
+    unsigned         limit;             /* at most so many; 0: Segment's */
+    uint64_t         last;              /* sequence of the last of them */
     size_t           ends[CTSEG_BATCH_MARKS];   /* of the first of them */
     uint64_t         after;             /* covers (after, upto] of the log */
     uint64_t         upto;

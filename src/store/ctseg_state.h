@@ -11,6 +11,8 @@
  *   run/<export>/<number>    one run, number in 16 hex digits
  *   reply/<hex>              the answer to a POST with an Idempotency-Key
  *   throttle/<fingerprint>   when Segment wants to see a write key again
+ *   rejected/<export>/<seq>  an event that Segment refused, sequence in 16 hex
+ *                            digits
  *
  * "p->rev", "e->rev", "r->rev" carry the revision of the record read and are
  * what a put expects; a put that succeeds updates it.
@@ -132,6 +134,50 @@ typedef bool (*ctseg_run_pt)(void *data, const ctseg_run_t *r);
 
 ctseg_rc_t ctseg_run_list(ctseg_store_t *s, const char *export_id,
     ctseg_run_pt cb, void *data, ctseg_err_t *err);
+
+
+/* ---- events that were refused ---- */
+
+#define CTSEG_EXCERPT_MAX  512          /* of an answer that is kept */
+
+typedef struct {
+    char            export_id[CTSEG_ID_TEXT_MAX];
+    uint64_t        run;
+    uint64_t        sequence;
+    ctseg_reject_t  reason;
+    int             status;             /* of the answer */
+    int64_t         at_ms;
+    ctseg_str_t     answer;             /* its first bytes, as text */
+    ctseg_str_t     message;            /* as it was sent: JSON */
+} ctseg_rejected_t;
+
+/* one that is there already stays as it is: OK */
+
+ctseg_rc_t ctseg_rejected_put(ctseg_store_t *s, const ctseg_rejected_t *r,
+    ctseg_err_t *err);
+
+/* by sequence; answer and message are valid during the call only */
+
+typedef bool (*ctseg_rejected_pt)(void *data, const ctseg_rejected_t *r);
+
+ctseg_rc_t ctseg_rejected_list(ctseg_store_t *s, const char *export_id,
+    ctseg_rejected_pt cb, void *data, ctseg_err_t *err);
+
+/* one of them; answer and message point into buf, which the caller frees */
+
+ctseg_rc_t ctseg_rejected_get(ctseg_store_t *s, const char *export_id,
+    uint64_t sequence, ctseg_buf_t *buf, ctseg_rejected_t *rejected,
+    ctseg_err_t *err);
+
+/* forget all of an export */
+
+ctseg_rc_t ctseg_rejected_purge(ctseg_store_t *s, const char *export_id,
+    ctseg_err_t *err);
+
+/* the resource of the API */
+
+void ctseg_rejected_render(ctseg_json_writer_t *w, const char *name,
+    const ctseg_rejected_t *r);
 
 
 /* ---- what Segment asked for ---- */

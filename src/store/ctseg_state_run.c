@@ -55,6 +55,7 @@ enum {
     CTSEG_RUN_FAILING,
     CTSEG_RUN_PACE,
     CTSEG_RUN_PAUSED,
+    CTSEG_RUN_REFUSALS,
 
     CTSEG_RUN_REJECTS = 100             /* + ctseg_reject_t */
 };
@@ -114,6 +115,7 @@ ctseg_run_encode(ctseg_buf_t *out, const ctseg_run_t *run)
     ctseg_record_int(out, CTSEG_RUN_FAILING, run->failing_ms);
     ctseg_record_uint(out, CTSEG_RUN_PACE, run->pace);
     ctseg_record_int(out, CTSEG_RUN_PAUSED, run->paused_ms);
+    ctseg_record_uint(out, CTSEG_RUN_REFUSALS, run->refusals);
 
     for (i = 0; i < CTSEG_REJECT_N; i++) {
         ctseg_record_uint(out, (uint8_t) (CTSEG_RUN_REJECTS + i),
@@ -216,6 +218,7 @@ ctseg_run_decode(ctseg_record_t *r, const char *key, uint64_t rev,
     run->failing_ms = ctseg_record_get_int(r, CTSEG_RUN_FAILING);
     run->pace = ctseg_record_get_uint(r, CTSEG_RUN_PACE);
     run->paused_ms = ctseg_record_get_int(r, CTSEG_RUN_PAUSED);
+    run->refusals = ctseg_record_get_uint(r, CTSEG_RUN_REFUSALS);
     run->rev = rev;
 
     ctseg_run_key(own, run->export_id, run->number);

@@ -241,6 +241,7 @@ test_names(void **state)
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_NO_ID), "no_id");
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_TOO_LARGE),
                         "too_large");
+    assert_string_equal(ctseg_reject_name(CTSEG_REJECT_REFUSED), "refused");
     assert_null(ctseg_reject_name(CTSEG_REJECT_N));
 }
 

@@ -22,6 +22,7 @@ test_read_of(ctseg_read_t *read, const ctseg_pinned_t *pinned, st_t *st,
     read->incarnation = bounds.incarnation;
     read->after = after;
     read->hi = hi;
+    read->limit = 0;
 }
 
 

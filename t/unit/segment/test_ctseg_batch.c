@@ -201,6 +201,46 @@ test_events(void **state)
 }
 
 
+/* half a batch: so many messages, and what lies around them */
+
+static void
+test_limit(void **state)
+{
+    ctseg_batch_t   b;
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    pinned.kinds = ctseg_catalog_set(CTSEG_SET_SYSTEM);
+    memset(&b, 0, sizeof(b));
+
+    ctseg_batch_begin(&b, &pinned, TEST_INSTALLATION, "k", 10);
+    b.limit = 2;
+
+    test_event(&ev, "App Launched", "I", "{}");
+    assert_true(ctseg_batch_offer(&b, &ev));
+    assert_true(ctseg_batch_offer(&b, &ev));
+    assert_int_equal(b.last, 12);
+
+    /* what is not wanted has its verdict here, what is wanted has not */
+
+    test_event(&ev, "Charged", "I", "{}");
+    assert_true(ctseg_batch_offer(&b, &ev));
+    test_event(&ev, "App Launched", "I", "{}");
+    assert_false(ctseg_batch_offer(&b, &ev));
+
+    assert_int_equal(b.events, 2);
+    assert_int_equal(b.last, 12);
+    assert_int_equal(b.upto, 13);
+    assert_int_equal(b.rc, CTSEG_OK);
+
+    ctseg_batch_end(&b);
+    ctseg_batch_free(&b);
+}
+
+
 static void
 test_bytes(void **state)
 {
@@ -431,6 +471,7 @@ main(void)
         cmocka_unit_test(test_authorization),
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_events),
+        cmocka_unit_test(test_limit),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_pure),
         cmocka_unit_test(test_resumed)

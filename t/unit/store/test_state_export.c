@@ -338,6 +338,7 @@ test_run(void **state)
     r.failing_ms = 13;
     r.pace = 14;
     r.paused_ms = 15;
+    r.refusals = 16;
     memset(r.owner, 'o', sizeof(r.owner) - 1);
     r.fence = 12;
 

@@ -1,0 +1,192 @@
+#!/usr/bin/env perl
+
+# Segment refuses a batch for what is in it.  It is halved until the culprits
+# stand alone; they are kept with the reason, and their neighbors are
+# delivered, each once.  Where everything is refused, it is not the events: the
+# partner pauses, and the log is not thrown away.  What could fool it: a test
+# that only counts, so what Segment took and what is kept are compared by
+# number.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+
+use Ctseg::Api;
+use Ctseg::Client qw/ json_decode wait_for /;
+use Ctseg::Data qw/ record /;
+use Ctseg::Nginx;
+use Ctseg::Segment;
+
+my $t = Ctseg::Nginx->new(workers => 2, env => { TZ => 'UTC' });
+my $s = Ctseg::Segment->new(dir => $t->testdir);
+
+$t->set_port(9, $s->port)->conf(<<'EOC')->run;
+
+%%GLOBALS%%
+
+events {
+}
+
+http {
+    %%GLOBALS_HTTP%%
+
+    ctseg_store %%TESTDIR%%/store events=64m state=64m;
+    ctseg_thread_pool ctseg;
+
+    server {
+        listen 127.0.0.1:%%PORT_1%%;
+
+        location = /1/upload {
+            ctseg_collect;
+            client_max_body_size 8m;
+        }
+
+        location /ctseg/api/ {
+            ctseg_api write=on;
+        }
+
+        location = /segment/us {
+            internal;
+            proxy_pass http://127.0.0.1:%%PORT_9%%/v1/batch;
+        }
+
+        ctseg_segment us /segment/us events=1000000 requests=100000;
+    }
+}
+
+EOC
+
+my $api = Ctseg::Api->new($t->url(1, '/ctseg/api'));
+my $events = 1000;
+my %poison = map { $_ => 'Poison' } 1, 500, 501, 999;
+$poison{700} = 'Large';
+my @good = grep { !$poison{$_} } 0 .. $events - 1;
+
+$api->upload($t->url(1, '/1/upload'), '{"d":[' . join(',', map { record(
+	n => $_, props => $poison{$_} ? "\"p\":\"$poison{$_}\"" : '') }
+	0 .. $events - 1) . ']}');
+
+my @rules = ({ when => { contains => 'Poison' }, status => 400,
+	body => "{\"code\":\"invalid\",\"message\":\"\x{7f}no\"}" },
+	{ when => { contains => 'Large' }, status => 413, body => '' });
+$s->rules(@rules);
+
+
+# ---- five culprits among a thousand ----
+
+my $id = $api->export($api->partner(write_key => 'halved'));
+my $run = $api->until($id, 'DONE', 60)->{last_run};
+is_deeply([ @{$run}{qw/ scanned sent filtered rejected / } ],
+	[ $events, $events - 5, 0, 5 ], 'five are rejected');
+is($run->{rejected_by_reason}{refused}, 5, '... since they were refused');
+is_deeply(taken('halved'), { map { $_ => 1 } @good },
+	'the others are delivered, each once');
+my $posts = () = of('halved');
+cmp_ok($posts, '<=', 2 * 5 * 10 + 1, 'in so many requests as halving takes');
+cmp_ok($posts, '>', 10, '... and not in one by one');
+
+my $r = $api->get("/exports/$id/rejected");
+is($r->{status}, 200, 'the rejected ones are listed');
+is_deeply([ map { $_->{sequence} } @{$r->{json}{items}} ],
+	[ 1000, 701, 502, 501, 2 ], '... newest first');
+my ($first, $large) = @{$r->{json}{items}};
+is_deeply([ @{$first}{qw/ run reason status answer / } ], [ 1, 'refused', 400,
+	'{"code":"invalid","message":"?no"}' ], '... with what was answered');
+is_deeply([ @{$large}{qw/ reason status answer / } ], [ 'refused', 413, '' ],
+	'... whatever that was');
+is($first->{message}{properties}{n}, 999, '... and the message');
+my ($sent) = grep { $_->{messageId} eq $first->{message}{messageId} }
+	map { @{json_decode($s->body($_))->{batch}} } of('halved');
+is_deeply($first->{message}, $sent, '... as it was sent');
+is_deeply([ map { $_->{sequence} } @{$api->get("/exports/$id/rejected?"
+	. 'per_page=10&page=2')->{json}{items}} ], [], 'there is one page');
+
+
+# ---- a crash in the middle ----
+
+$id = $api->export($api->partner(write_key => 'crashed'));
+wait_for { of('crashed') >= 12 } 20, 'some halves';
+$t->kill9;
+$t->restart;
+$run = $api->until($id, 'DONE', 60)->{last_run};
+is_deeply([ @{$run}{qw/ scanned sent filtered rejected / } ],
+	[ $events, $events - 5, 0, 5 ], 'after a crash the same');
+is_deeply([ sort { $a <=> $b } keys %{taken('crashed')} ], \@good,
+	'... is delivered');
+is($api->get("/exports/$id/rejected")->{json}{total}, 5, '... and rejected');
+
+
+# ---- purge ----
+
+is($api->delete("/exports/$id/rejected")->{status}, 204, 'a purge');
+is($api->get("/exports/$id/rejected")->{json}{total}, 0, '... forgets them');
+is($api->show($id)->{last_run}{rejected}, 5,
+	'... but not how many there were');
+is($api->delete("/exports/$id/rejected")->{status}, 204, 'a second one');
+is($api->get('/exports/ffffffffffffffffffff/rejected')->{status}, 404,
+	'there is none of no export');
+
+
+# ---- live: one comes alone ----
+
+$id = $api->export($api->partner(write_key => 'live'),
+	frequency => { kind => 'live' });
+$api->until($id, 'RUNNING');
+for my $n (2000 .. 2002) {
+	$api->upload($t->url(1, '/1/upload'), '{"d":[' . record(n => $n,
+		props => $n == 2001 ? '"p":"Poison"' : '') . ']}');
+	wait_for { my $x = $api->show($id)->{progress};
+		$x->{sent} + $x->{rejected} == $n - 1999 } 20, "event $n";
+}
+is_deeply(taken('live'), { 2000 => 1, 2002 => 1 },
+	'a live export passes over one that is refused');
+
+
+# ---- everything is refused ----
+
+$s->rules({ when => { write_key => 'all' }, status => 400 });
+my $partner = $api->partner(write_key => 'all');
+$id = $api->export($partner);
+wait_for { $api->get("/partners/$partner")->{json}{health}{state} eq 'paused' }
+	30, 'a pause';
+is($api->get("/exports/$id/rejected")->{json}{total}, 8,
+	'when eight in a row are refused, the partner pauses');
+my $e = $api->show($id);
+is($e->{status}, 'RUNNING', '... and the rest waits');
+my $well = $api->export($api->partner(write_key => 'well'));
+is($api->until($well, 'DONE', 60)->{last_run}{rejected}, 0,
+	'... while another partner gets all of it');
+
+$s->rules();
+is($api->patch("/partners/$partner", { write_key => 'cured' })->{status}, 200,
+	'a cure');
+$run = $api->until($id, 'DONE', 60)->{last_run};
+is_deeply([ @{$run}{qw/ sent rejected / } ], [ $events + 3 - 8, 8 ],
+	'... and what waited is sent');
+
+is_deeply([ $api->wrong ], [], 'the numbers add up');
+is_deeply([ $s->violations ], [], 'every batch was within the rules');
+
+$t->finish;
+done_testing;
+
+
+# ---- helpers ----
+
+sub of { my ($key) = @_; return grep { $_->{write_key} eq $key } $s->requests }
+
+# number => how often it was taken under a key
+
+sub taken {
+	my ($key) = @_;
+	my %n;
+	for my $request (grep { ($_->{status} // 0) == 200 } of($key)) {
+		$n{$_}++ for $s->body($request)
+			=~ /"properties":\{"n":(\d+)/g;
+	}
+	return \%n;
+}

@@ -187,11 +187,13 @@ void
 ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
 {
     ngx_msec_t               wait;
-    ngx_uint_t               sending;
+    ngx_uint_t               sending, width;
     ngx_queue_t             *q;
     ngx_http_ctseg_batch_t  *batch;
 
     sending = 0;
+    width = ctseg_window_size(&run->window,
+                              (unsigned) run->region->concurrency);
 
     for (q = ngx_queue_head(&run->batches);
          q != ngx_queue_sentinel(&run->batches);
@@ -206,7 +208,7 @@ ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
 
     for (q = ngx_queue_head(&run->batches);
          q != ngx_queue_sentinel(&run->batches)
-         && sending < run->region->concurrency;
+         && sending < width;
          q = ngx_queue_next(q))
     {
         batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
@@ -400,6 +402,9 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
         run->run.paused_ms = 0;
         run->run.refusals = 0;
         ngx_http_ctseg_rate_sent(run->worker, &run->run);
+        ctseg_window_sent(&run->window,
+                          (double) (ngx_current_msec - d->started),
+                          (unsigned) run->region->concurrency);
         break;
 
     case CTSEG_ANSWER_CONTENT:
@@ -411,6 +416,12 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
         }
 
         break;
+
+    case CTSEG_ANSWER_RETRY:
+        ctseg_window_failed(&run->window,
+                            (unsigned) run->region->concurrency);
+
+        /* fall through */
 
     default:
         ngx_http_ctseg_run_failed(batch, answer);

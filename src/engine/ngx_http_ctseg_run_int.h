@@ -6,6 +6,7 @@
 #define NGX_HTTP_CTSEG_RUN_INT_H
 
 
+#include "../segment/ctseg_window.h"
 #include "../bridge/ngx_http_ctseg_deliver.h"
 #include "ngx_http_ctseg_rate.h"
 #include "ngx_http_ctseg_runner.h"
@@ -68,6 +69,7 @@ struct ngx_http_ctseg_run_s {
     ngx_msec_t                  saved_at;   /* of the last put */
     ngx_msec_t                  unread_at;  /* of the load that failed */
     ctseg_mark_t                mark;       /* since when the pace counts */
+    ctseg_window_t              window;     /* how many may be in flight */
     uint64_t                    paused_revision;    /* of the partner, as it
                                                was refused */
     int64_t                     held_ms;    /* to be saved: until when the

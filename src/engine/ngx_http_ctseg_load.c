@@ -64,6 +64,7 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
     read.after = load->after;
     read.hi = load->hi;
     read.limit = load->limit;
+    read.expire = true;
 
     load->rc = ctseg_read_batch(task->worker->store, &read,
                                 ctseg_mono_ms() + NGX_HTTP_CTSEG_LOAD_MS,
@@ -212,9 +213,19 @@ ngx_http_ctseg_save_look(ngx_http_ctseg_save_t *save)
         save->rc = ctseg_store_bounds(store, 0, ctseg_mono_ms()
                                                 + NGX_HTTP_CTSEG_LOAD_MS,
                                       &bounds);
-        save->head = save->rc == CTSEG_OK
-                     && bounds.incarnation == run->incarnation
-                     ? bounds.last : 0;
+        if (save->rc != CTSEG_OK) {
+            return;
+        }
+
+        if (bounds.incarnation == run->incarnation) {
+            save->head = bounds.last;
+
+        } else if (run->cursor == run->hi) {
+
+            /* the log was made anew: the next run begins with that one */
+
+            save->edited = 1;
+        }
     }
 }
 

@@ -509,12 +509,14 @@ ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
             ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
                           "ctseg: export %V, run %uL: %uL events in (%uL, "
                           "%uL] can never be sent: %uL without an id, %uL "
-                          "too large, %uL refused", &run->export_id,
-                          run->run.number, delta.rejected,
-                          batch->load.batch.after, batch->load.batch.upto,
+                          "too large, %uL refused, %uL not there any more",
+                          &run->export_id, run->run.number,
+                          delta.rejected, batch->load.batch.after,
+                          batch->load.batch.upto,
                           delta.rejects[CTSEG_REJECT_NO_ID],
                           delta.rejects[CTSEG_REJECT_TOO_LARGE],
-                          delta.rejects[CTSEG_REJECT_REFUSED]);
+                          delta.rejects[CTSEG_REJECT_REFUSED],
+                          delta.rejects[CTSEG_REJECT_EXPIRED]);
         }
 
         run->dirty = 1;

@@ -26,7 +26,8 @@ static const char  *const ctseg_run_statuses[] = {
 static const char  *const ctseg_run_rejects[CTSEG_REJECT_N] = {
     "no_id",
     "too_large",
-    "refused"
+    "refused",
+    "expired"
 };
 
 
@@ -125,10 +126,29 @@ ctseg_run_adds_up(const ctseg_counts_t *c)
 }
 
 
+/* the events that are gone are the first of the range */
+
+static void
+ctseg_run_forward(ctseg_run_t *run)
+{
+    uint64_t         gone;
+    ctseg_counts_t  *c;
+
+    c = &run->counts;
+    gone = c->rejects[CTSEG_REJECT_EXPIRED];
+
+    run->lo += gone;
+    c->scanned -= gone;
+    c->rejected -= gone;
+    c->rejects[CTSEG_REJECT_EXPIRED] = 0;
+}
+
+
 bool
 ctseg_run_advance(ctseg_run_t *run, uint64_t upto,
     const ctseg_counts_t *delta)
 {
+    bool             first;
     unsigned         i;
     ctseg_counts_t  *c;
 
@@ -141,6 +161,7 @@ ctseg_run_advance(ctseg_run_t *run, uint64_t upto,
     }
 
     c = &run->counts;
+    first = c->scanned == 0;
 
     c->scanned += delta->scanned;
     c->sent += delta->sent;
@@ -155,6 +176,10 @@ ctseg_run_advance(ctseg_run_t *run, uint64_t upto,
     c->retries += delta->retries;
 
     run->cursor = upto;
+
+    if (first && run->freq == CTSEG_FREQ_ONE_TIME) {
+        ctseg_run_forward(run);
+    }
 
     return true;
 }

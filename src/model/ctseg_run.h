@@ -24,6 +24,7 @@ typedef enum {
     CTSEG_REJECT_NO_ID = 0,
     CTSEG_REJECT_TOO_LARGE,
     CTSEG_REJECT_REFUSED,               /* by Segment, when it stood alone */
+    CTSEG_REJECT_EXPIRED,               /* gone before it was looked at */
     CTSEG_REJECT_N
 } ctseg_reject_t;
 
@@ -107,6 +108,10 @@ void ctseg_run_pin(ctseg_run_t *run, const ctseg_export_t *e,
  * Take the verdicts on (run->cursor, upto] into the run.  False, and the run
  * is unchanged, when they do not add up: delta->scanned must be the length of
  * the range and the sum of sent, filtered and rejected.
+ *
+ * A one time run looks at what is kept when it begins.  What retention took
+ * away before it had counted anything was never its own: its cut begins
+ * behind that, instead of counting it as expired.
  */
 
 bool ctseg_run_advance(ctseg_run_t *run, uint64_t upto,

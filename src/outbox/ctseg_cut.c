@@ -95,12 +95,15 @@ ctseg_cut_next(ctseg_store_t *s, const ctseg_export_t *e, int64_t deadline,
 
     rc = ctseg_cut_all(s, deadline, cut, err);
 
-    /* a log that was made anew is new from its first event on */
+    /*
+     * A log that was made anew is new from its first event on.  In the same
+     * one nothing is passed over: what is gone meanwhile counts as expired.
+     */
 
     if (rc == CTSEG_OK && e->freq != CTSEG_FREQ_ONE_TIME
         && e->incarnation == cut->incarnation)
     {
-        ctseg_cut_after(cut, e->cut);
+        cut->lo = e->cut < cut->hi ? e->cut : cut->hi;
     }
 
     return rc;

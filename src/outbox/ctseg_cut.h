@@ -20,8 +20,9 @@ typedef struct {
 /*
  * The cut of a run that starts now.  A one-time export selects by event time,
  * so every event kept is looked at.  The others go on where their last run
- * ended (e->cut); the first of a recurring one takes what arrived since
- * e->start_ms, and a live one is cut at its creation.  Errors of the store.
+ * ended (e->cut), also when that lies before what is kept; the first of a
+ * recurring one takes what arrived since e->start_ms, and a live one is cut
+ * at its creation.  Errors of the store.
  */
 
 ctseg_rc_t ctseg_cut_next(ctseg_store_t *s, const ctseg_export_t *e,

@@ -105,6 +105,7 @@ ctseg_preview_step(ctseg_preview_t *pv, ctseg_store_t *s, int64_t until,
     read.incarnation = pv->cut.incarnation;
     read.hi = pv->cut.hi;
     read.limit = 0;
+    read.expire = false;
 
     while (pv->upto < pv->cut.hi) {
 

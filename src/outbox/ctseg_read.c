@@ -115,45 +115,111 @@ ctseg_read_block(void *data, const ctseg_block_t *block)
 }
 
 
+/* one scan behind what the batch covers already */
+
+static ctseg_rc_t
+ctseg_read_scan(ctseg_store_t *s, ctseg_read_walk_t *walk, int64_t deadline,
+    ctseg_pos_t *next)
+{
+    ctseg_rc_t   rc;
+    ctseg_pos_t  after;
+
+    memset(&after, 0, sizeof(ctseg_pos_t));
+    after.incarnation = walk->read->incarnation;
+    after.sequence = walk->batch->upto;
+
+    rc = ctseg_store_scan(s, 0, &after, ctseg_read_block, walk, deadline,
+                          next);
+
+    /* position 0 is before the first event of any log */
+
+    if ((rc == CTSEG_OK || rc == CTSEG_AGAIN)
+        && walk->rc == CTSEG_OK
+        && next->incarnation != walk->read->incarnation)
+    {
+        rc = CTSEG_TRIMMED;
+    }
+
+    return rc;
+}
+
+
+static void
+ctseg_read_begin(ctseg_store_t *s, ctseg_read_walk_t *walk)
+{
+    const ctseg_read_t  *r;
+
+    r = walk->read;
+
+    ctseg_batch_begin(walk->batch, r->pinned, ctseg_store_installation(s),
+                      r->write_key, r->after);
+    walk->batch->limit = r->limit;
+}
+
+
+/*
+ * The log begins behind "after" now, or is another one: then nothing of this
+ * cut is left, and what was read of the new one does not belong to it.
+ */
+
+static ctseg_rc_t
+ctseg_read_gap(ctseg_store_t *s, ctseg_read_walk_t *walk, int64_t deadline,
+    ctseg_pos_t *next)
+{
+    ctseg_rc_t           rc;
+    const ctseg_read_t  *r;
+
+    r = walk->read;
+
+    ctseg_batch_free(walk->batch);
+    memset(walk->batch, 0, sizeof(ctseg_batch_t));
+    ctseg_read_begin(s, walk);
+
+    if (next->incarnation != r->incarnation || next->sequence >= r->hi) {
+        ctseg_batch_expire(walk->batch, r->hi);
+        return CTSEG_OK;
+    }
+
+    ctseg_batch_expire(walk->batch, next->sequence);
+
+    rc = ctseg_read_scan(s, walk, deadline, next);
+
+    /* still more has gone: the next batch begins with that */
+
+    return rc == CTSEG_TRIMMED ? CTSEG_OK : rc;
+}
+
+
 ctseg_rc_t
 ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
     ctseg_batch_t *b, ctseg_err_t *err)
 {
     ctseg_rc_t         rc;
-    ctseg_pos_t        after, next;
+    ctseg_pos_t        next;
     ctseg_read_walk_t  walk;
-
-    ctseg_batch_begin(b, r->pinned, ctseg_store_installation(s),
-                      r->write_key, r->after);
-    b->limit = r->limit;
 
     memset(&walk, 0, sizeof(ctseg_read_walk_t));
     walk.read = r;
     walk.batch = b;
     walk.err = err;
 
-    memset(&after, 0, sizeof(ctseg_pos_t));
-    after.incarnation = r->incarnation;
-    after.sequence = r->after;
+    ctseg_read_begin(s, &walk);
 
-    rc = ctseg_store_scan(s, 0, &after, ctseg_read_block, &walk, deadline,
-                          &next);
+    rc = ctseg_read_scan(s, &walk, deadline, &next);
+
+    if (rc == CTSEG_TRIMMED && r->expire) {
+        rc = ctseg_read_gap(s, &walk, deadline, &next);
+    }
 
     if (walk.rc != CTSEG_OK) {
         return walk.rc;
     }
 
-    if (rc == CTSEG_OK || rc == CTSEG_AGAIN) {
+    if (rc == CTSEG_TRIMMED) {
+        b->upto = r->after;
 
-        /* position 0 is before the first event of any log */
-
-        if (next.incarnation != r->incarnation) {
-            rc = CTSEG_TRIMMED;
-            b->upto = r->after;
-
-        } else if (b->upto == r->after) {
-            rc = CTSEG_CORRUPT;         /* the log ends inside the cut */
-        }
+    } else if ((rc == CTSEG_OK || rc == CTSEG_AGAIN) && b->upto == r->after) {
+        rc = CTSEG_CORRUPT;             /* the log ends inside the cut */
     }
 
     if (b->upto == r->after) {

@@ -25,16 +25,19 @@ typedef struct {
     uint64_t               hi;          /* as one batch takes */
     unsigned               limit;       /* messages at most; 0: no other
                                            limit than Segment's */
+    bool                   expire;      /* count what is gone */
 } ctseg_read_t;
 
 
 /*
  * The next batch into b (zeroed by the caller, freed by it in any case).  OK:
  * it is whole, covers (after, b->upto], and may hold no event.  TRIMMED: the
- * events are gone.  CORRUPT: the log is damaged right behind "after", or ends
- * before hi; what is good before a damage comes first, as a batch of its own.
- * Where a batch ends depends on the log, the cut and the pinned settings, and
- * on nothing else.  r and what it points to are borrowed until b is freed.
+ * events are gone; with r->expire they are counted instead, in front of what
+ * follows them, which is as it would be without.  CORRUPT: the log is damaged
+ * right behind "after", or ends before hi; what is good before a damage comes
+ * first, as a batch of its own.  Where a batch ends depends on the log, the
+ * cut and the pinned settings, and on nothing else.  r and what it points to
+ * are borrowed until b is freed.
  */
 
 ctseg_rc_t ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r,

@@ -124,6 +124,20 @@ ctseg_batch_skip(ctseg_batch_t *b, uint64_t sequence)
 
 
 void
+ctseg_batch_expire(ctseg_batch_t *b, uint64_t sequence)
+{
+    uint64_t  n;
+
+    n = sequence - b->upto;
+
+    b->upto = sequence;
+    b->counts.scanned += n;
+    b->counts.rejected += n;
+    b->counts.rejects[CTSEG_REJECT_EXPIRED] += n;
+}
+
+
+void
 ctseg_batch_put(ctseg_batch_t *b, ctseg_str_t message)
 {
     if (b->events != 0) {

@@ -57,6 +57,10 @@ bool ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev);
 
 void ctseg_batch_skip(ctseg_batch_t *b, uint64_t sequence);
 
+/* a range up to and including sequence that is not there any more */
+
+void ctseg_batch_expire(ctseg_batch_t *b, uint64_t sequence);
+
 /* a message that is no event of the log: in the body, without a verdict */
 
 void ctseg_batch_put(ctseg_batch_t *b, ctseg_str_t message);

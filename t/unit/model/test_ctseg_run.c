@@ -182,6 +182,60 @@ test_walk(void **state)
 }
 
 
+/* the first of a cut are gone: counted, but by a one time run at its start */
+
+static void
+test_expired(void **state)
+{
+    unsigned         i;
+    ctseg_run_t      run;
+    ctseg_counts_t   d;
+
+    static const struct {
+        ctseg_freq_t  freq;
+        uint64_t      scanned;          /* before */
+        uint64_t      lo;               /* then */
+        uint64_t      expired;
+    } cases[] = {
+        { CTSEG_FREQ_ONE_TIME, 0, 140, 0 },
+        { CTSEG_FREQ_ONE_TIME, 5, 100, 40 },
+        { CTSEG_FREQ_RECURRING, 0, 100, 40 },
+        { CTSEG_FREQ_RECURRING, 5, 100, 40 },
+        { CTSEG_FREQ_LIVE, 0, 100, 40 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memset(&run, 0, sizeof(run));
+        run.freq = cases[i].freq;
+        run.lo = 100;
+        run.hi = 200;
+        run.cursor = 100 + cases[i].scanned;
+        run.counts.scanned = cases[i].scanned;
+        run.counts.sent = cases[i].scanned;
+
+        memset(&d, 0, sizeof(d));
+        d.scanned = 50;
+        d.sent = 7;
+        d.filtered = 2;
+        d.rejected = 41;
+        d.rejects[CTSEG_REJECT_EXPIRED] = 40;
+        d.rejects[CTSEG_REJECT_NO_ID] = 1;
+
+        assert_true(ctseg_run_advance(&run, run.cursor + 50, &d));
+        assert_true(ctseg_run_is_conserved(&run));
+        assert_int_equal(run.lo, cases[i].lo);
+        assert_int_equal(run.cursor, 150 + cases[i].scanned);
+        assert_int_equal(run.counts.sent, 7 + cases[i].scanned);
+        assert_int_equal(run.counts.rejected, 1 + cases[i].expired);
+        assert_int_equal(run.counts.rejects[CTSEG_REJECT_EXPIRED],
+                         cases[i].expired);
+        assert_int_equal(ctseg_run_waiting(&run), 200 - run.cursor);
+    }
+}
+
+
 static void
 test_not_conserved(void **state)
 {
@@ -242,6 +296,7 @@ test_names(void **state)
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_TOO_LARGE),
                         "too_large");
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_REFUSED), "refused");
+    assert_string_equal(ctseg_reject_name(CTSEG_REJECT_EXPIRED), "expired");
     assert_null(ctseg_reject_name(CTSEG_REJECT_N));
 }
 
@@ -370,6 +425,7 @@ main(void)
         cmocka_unit_test(test_pin),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_expired),
         cmocka_unit_test(test_not_conserved),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_measure),

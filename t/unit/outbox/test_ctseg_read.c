@@ -23,6 +23,7 @@ test_read_of(ctseg_read_t *read, const ctseg_pinned_t *pinned, st_t *st,
     read->after = after;
     read->hi = hi;
     read->limit = 0;
+    read->expire = false;
 }
 
 
@@ -369,6 +370,91 @@ test_errors(void **state)
 }
 
 
+/* the same, by one who counts what is gone and goes on behind it */
+
+static void
+test_expired(void **state)
+{
+    st_t            *st;
+    unsigned         i;
+    ctseg_read_t     read;
+    ctseg_batch_t    b, whole;
+    ctseg_pinned_t   pinned;
+
+    (void) state;
+
+    st = ot_make(16 * ST_MB);
+    ot_append_n(st, 10);
+    ot_append_n(st, 10);
+    ot_append_n(st, 10);
+
+    test_pinned(&pinned);
+    test_read_of(&read, &pinned, st, 3, 25);
+    read.expire = true;
+
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 25);
+    assert_int_equal(b.counts.rejected, 0);
+    ctseg_batch_free(&b);
+
+    ot_trim(st, 11);
+
+    /* the rest of the batch is what it was, so that it may be sent again */
+
+    read.after = 3;
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 25);
+    assert_int_equal(b.events, 15);
+    assert_int_equal(b.counts.rejected, 7);
+    assert_int_equal(b.counts.rejects[CTSEG_REJECT_EXPIRED], 7);
+
+    read.after = 10;
+    test_next(st, &read, &whole);
+    assert_int_equal(whole.counts.rejected, 0);
+    assert_int_equal(whole.body.len, b.body.len);
+    assert_memory_equal(whole.body.data, b.body.data, b.body.len);
+    ctseg_batch_free(&whole);
+    ctseg_batch_free(&b);
+
+    /* all of the cut, up to its end and beyond it */
+
+    read.after = 3;
+    read.hi = 10;
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 10);
+    assert_int_equal(b.events, 0);
+    assert_int_equal(b.counts.rejects[CTSEG_REJECT_EXPIRED], 7);
+    ctseg_batch_free(&b);
+
+    ot_trim(st, UINT64_MAX);
+    read.after = 0;
+    read.hi = 25;
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, 25);
+    assert_int_equal(b.counts.rejects[CTSEG_REJECT_EXPIRED], 25);
+    ctseg_batch_free(&b);
+
+    /* a log made anew has nothing of it, whatever it has itself */
+
+    ot_append_n(st, 10);
+
+    read.incarnation++;
+    read.hi = 35;
+
+    for (i = 0; i < 2; i++) {
+        read.after = i == 0 ? 0 : 27;
+        test_next(st, &read, &b);
+        assert_int_equal(b.upto, 35);
+        assert_int_equal(b.events, 0);
+        assert_int_equal(b.counts.rejects[CTSEG_REJECT_EXPIRED],
+                         b.upto - b.after);
+        ctseg_batch_free(&b);
+    }
+
+    st_free(st);
+}
+
+
 int
 main(void)
 {
@@ -377,7 +463,8 @@ main(void)
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_errors)
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_expired)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

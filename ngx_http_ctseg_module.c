@@ -22,6 +22,7 @@
 #include "src/edge/ngx_http_ctseg_error.h"
 #include "src/edge/ngx_http_ctseg_variables.h"
 #include "src/engine/ngx_http_ctseg_rate.h"
+#include "src/engine/ngx_http_ctseg_retention.h"
 #include "src/engine/ngx_http_ctseg_scheduler.h"
 
 
@@ -205,7 +206,8 @@ ngx_http_ctseg_init_process(ngx_cycle_t *cycle)
     }
 
     if (ngx_http_ctseg_collect_init(worker) != NGX_OK
-        || ngx_http_ctseg_scheduler_init(worker) != NGX_OK)
+        || ngx_http_ctseg_scheduler_init(worker) != NGX_OK
+        || ngx_http_ctseg_retention_init(worker) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -10,6 +10,7 @@
 #define NGX_HTTP_CTSEG_STATE_SIZE   ((off_t) 1024 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_SIZE_MIN     ((off_t) 1024 * 1024)
 #define NGX_HTTP_CTSEG_RETENTION    (61 * 24 * 60 * 60)
+#define NGX_HTTP_CTSEG_RETENTION_MAX  ((time_t) 100 * 365 * 24 * 60 * 60)
 #define NGX_HTTP_CTSEG_HIGH_WATER   90
 #define NGX_HTTP_CTSEG_BODY_BUFFER  (1024 * 1024)
 
@@ -308,6 +309,11 @@ ngx_http_ctseg_store_param(ngx_conf_t *cf, ngx_http_ctseg_main_conf_t *mcf,
                                "invalid time \"%V\"", param);
             return NGX_CONF_ERROR;
         }
+
+        /* so that it can be counted in milliseconds */
+
+        mcf->retention = ngx_min(mcf->retention,
+                                 NGX_HTTP_CTSEG_RETENTION_MAX);
 
         return NGX_CONF_OK;
     }

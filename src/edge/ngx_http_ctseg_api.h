@@ -137,6 +137,11 @@ bool ngx_http_ctseg_call_page(ngx_http_ctseg_call_t *call, unsigned *page,
 bool ngx_http_ctseg_call_export(ngx_http_ctseg_call_t *call,
     ctseg_export_t *e, ctseg_partner_t *p, ctseg_export_env_t *env);
 
+/* add to the answer what the definition asks for and retention lacks */
+
+void ngx_http_ctseg_call_warn(ngx_http_ctseg_call_t *call,
+    const ctseg_export_t *e, const ctseg_export_env_t *env);
+
 /* how a partner is, or with partner_id == NULL the worst of all of them */
 
 typedef struct {

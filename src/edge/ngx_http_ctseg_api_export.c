@@ -159,6 +159,7 @@ ngx_http_ctseg_export_env(ngx_http_ctseg_worker_t *worker,
     env->now_ms = ctseg_now_ms();
     env->zone = &worker->zone;
     env->custom_events = worker->conf->custom_events;
+    env->retention_ms = (int64_t) worker->conf->retention * 1000;
 }
 
 
@@ -377,6 +378,42 @@ ngx_http_ctseg_call_export(ngx_http_ctseg_call_t *call, ctseg_export_t *e,
 
 
 void
+ngx_http_ctseg_call_warn(ngx_http_ctseg_call_t *call,
+    const ctseg_export_t *e, const ctseg_export_env_t *env)
+{
+    unsigned             i;
+    ctseg_problems_t     warnings;
+    ctseg_json_writer_t  w;
+
+    warnings.n = 0;
+    ctseg_export_warn(e, env, &warnings);
+
+    if (warnings.n == 0 || call->is_problem || call->out.failed) {
+        return;
+    }
+
+    /* one member more than the resource has: open its last brace again */
+
+    call->out.len -= sizeof("}\n") - 1;
+
+    w.buf = &call->out;
+    w.comma = true;
+
+    ctseg_jw_open(&w, "warnings", '[');
+
+    for (i = 0; i < warnings.n; i++) {
+        ctseg_jw_open(&w, NULL, '{');
+        ctseg_jw_cstr(&w, "field", warnings.item[i].field);
+        ctseg_jw_cstr(&w, "message", warnings.item[i].message);
+        ctseg_jw_close(&w, '}');
+    }
+
+    ctseg_jw_close(&w, ']');
+    ctseg_buf_cstr(&call->out, "}\n");
+}
+
+
+void
 ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task)
 {
     ctseg_rc_t              rc;
@@ -428,6 +465,7 @@ ngx_http_ctseg_export_create_thread(ngx_http_ctseg_task_t *task)
     }
 
     ngx_http_ctseg_export_answer(call, 201, &e);
+    ngx_http_ctseg_call_warn(call, &e, &env);
     ngx_memcpy(call->location, e.id, sizeof(call->location));
 }
 

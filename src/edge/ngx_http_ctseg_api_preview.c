@@ -14,6 +14,8 @@
 
 typedef struct {
     ctseg_preview_t           preview;
+    ctseg_export_t            export;
+    ctseg_export_env_t        env;
     ngx_http_ctseg_region_t  *region;
     int64_t                   deadline;
 } ngx_http_ctseg_preview_t;
@@ -72,6 +74,7 @@ ngx_http_ctseg_export_preview_thread(ngx_http_ctseg_task_t *task)
     ctseg_preview_render(&w, &p->preview, (unsigned) p->region->requests,
                          (unsigned) p->region->events);
     ctseg_buf_char(&call->out, '\n');
+    ngx_http_ctseg_call_warn(call, &p->export, &p->env);
 }
 
 
@@ -101,6 +104,8 @@ ngx_http_ctseg_preview_begin(ngx_http_ctseg_call_t *call)
     call->data = p;
     call->data_free = ngx_http_ctseg_preview_free;
 
+    p->export = e;
+    p->env = env;
     p->region = &worker->conf->regions[partner.region];
     p->deadline = ctseg_mono_ms() + NGX_HTTP_CTSEG_PREVIEW_MS;
 

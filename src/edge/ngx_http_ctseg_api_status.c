@@ -3,6 +3,7 @@
  * API.  Thread functions.
  */
 
+#include "../outbox/ctseg_retain.h"
 #include "ngx_http_ctseg_api.h"
 
 
@@ -114,6 +115,59 @@ ngx_http_ctseg_status_count(void *data, const ctseg_export_t *e)
 }
 
 
+/* what retention would remove, if an export did not need it */
+
+static ctseg_rc_t
+ngx_http_ctseg_status_held(ngx_http_ctseg_worker_t *worker,
+    ctseg_retain_t *retain, ctseg_err_t *err)
+{
+    int64_t  now;
+
+    now = ctseg_now_ms();
+
+    return ctseg_retain_look(worker->store,
+                             ctseg_retention_before(now,
+                                            (int64_t) worker->conf->retention
+                                            * 1000),
+                             now, ctseg_mono_ms() + CTSEG_STATE_TIMEOUT_MS,
+                             retain, err);
+}
+
+
+static void
+ngx_http_ctseg_status_store(ctseg_json_writer_t *w,
+    ngx_http_ctseg_main_conf_t *conf, const ctseg_usage_t *usage,
+    const ctseg_retain_t *retain)
+{
+    ctseg_jw_open(w, "store", '{');
+    ctseg_jw_open(w, "events", '{');
+    ctseg_jw_uint(w, "used_bytes", usage->events_used);
+    ctseg_jw_uint(w, "capacity_bytes", usage->events_size);
+    ctseg_jw_uint(w, "high_water_bytes",
+                  usage->events_size / 100 * conf->high_water);
+    ctseg_jw_uint(w, "commits", usage->commits);
+    ctseg_jw_open(w, "held", '{');
+    ctseg_jw_uint(w, "events", retain->held);
+
+    if (retain->held == 0) {
+        ctseg_jw_null(w, "since");
+        ctseg_jw_null(w, "export_id");
+
+    } else {
+        ctseg_jw_time(w, "since", retain->held_since_ms);
+        ctseg_jw_cstr(w, "export_id", retain->export_id);
+    }
+
+    ctseg_jw_close(w, '}');
+    ctseg_jw_close(w, '}');
+    ctseg_jw_open(w, "state", '{');
+    ctseg_jw_uint(w, "used_bytes", usage->state_used);
+    ctseg_jw_uint(w, "capacity_bytes", usage->state_size);
+    ctseg_jw_close(w, '}');
+    ctseg_jw_close(w, '}');
+}
+
+
 void
 ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
 {
@@ -121,6 +175,7 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
     ctseg_rc_t                rc;
     ctseg_err_t               err;
     ctseg_usage_t             usage;
+    ctseg_retain_t            retain;
     ctseg_json_writer_t       w;
     ngx_http_ctseg_call_t    *call;
     ngx_http_ctseg_health_t   health;
@@ -137,6 +192,10 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
     if (rc == CTSEG_OK) {
         rc = ctseg_export_list(worker->store, ngx_http_ctseg_status_count,
                                counts, &err);
+    }
+
+    if (rc == CTSEG_OK) {
+        rc = ngx_http_ctseg_status_held(worker, &retain, &err);
     }
 
     if (rc != CTSEG_OK) {
@@ -162,17 +221,7 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
     ctseg_jw_uint(&w, "last", usage.bounds.last);
     ctseg_jw_close(&w, '}');
 
-    ctseg_jw_open(&w, "store", '{');
-    ctseg_jw_open(&w, "events", '{');
-    ctseg_jw_uint(&w, "used_bytes", usage.events_used);
-    ctseg_jw_uint(&w, "capacity_bytes", usage.events_size);
-    ctseg_jw_uint(&w, "commits", usage.commits);
-    ctseg_jw_close(&w, '}');
-    ctseg_jw_open(&w, "state", '{');
-    ctseg_jw_uint(&w, "used_bytes", usage.state_used);
-    ctseg_jw_uint(&w, "capacity_bytes", usage.state_size);
-    ctseg_jw_close(&w, '}');
-    ctseg_jw_close(&w, '}');
+    ngx_http_ctseg_status_store(&w, worker->conf, &usage, &retain);
 
     ctseg_jw_open(&w, "exports", '{');
 

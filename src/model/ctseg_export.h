@@ -128,6 +128,8 @@ typedef struct {
     int64_t              now_ms;
     const ctseg_zone_t  *zone;          /* the account zone */
     bool                 custom_events; /* ctseg_custom_events on */
+    int64_t              retention_ms;  /* how long events are kept; 0: for
+                                           ever */
 } ctseg_export_env_t;
 
 /*
@@ -140,7 +142,8 @@ typedef struct {
  * are now; behind which event it begins (cut, incarnation) is for the caller
  * to say.  Recurring: start_ms is 00:00 of the start date (default today),
  * covered_ms lies just before it, next_run_ms is start_ms or now, whichever is
- * later; a start date more than 60 days back is refused.
+ * later; a start date more than 60 days back is refused.  So is a one time
+ * range of which retention keeps nothing.
  */
 
 bool ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
@@ -160,6 +163,22 @@ bool ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
 bool ctseg_export_patch(ctseg_export_t *e, const ctseg_json_t *body,
     const ctseg_export_env_t *env, ctseg_problems_t *problems,
     const char **rule);
+
+/*
+ * What is right about a definition that was just parsed and yet not what was
+ * meant: a range, or a start date, whose beginning is not kept any more.
+ */
+
+void ctseg_export_warn(const ctseg_export_t *e,
+    const ctseg_export_env_t *env, ctseg_problems_t *warnings);
+
+/*
+ * What arrived before this may be removed.  A day may have 25 hours, so days
+ * are kept for an hour longer: 61 of them are enough for a range that begins
+ * 60 days back.
+ */
+
+int64_t ctseg_retention_before(int64_t now_ms, int64_t retention_ms);
 
 
 #endif /* CTSEG_EXPORT_H */

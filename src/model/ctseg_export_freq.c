@@ -124,6 +124,7 @@ ctseg_export_freq_from_to(ctseg_export_parse_t *x, const ctseg_json_t *freq)
 
     if (x->problems->n == before) {
         ctseg_export_freq_window(x, &from, &to);
+        ctseg_export_kept(x, "frequency.from");
     }
 }
 
@@ -214,6 +215,7 @@ ctseg_export_freq_range(ctseg_export_parse_t *x, const ctseg_json_t *freq)
     x->e->range[s.len] = '\0';
 
     ctseg_export_freq_window(x, &from, &to);
+    ctseg_export_kept(x, "frequency.range");
 }
 
 

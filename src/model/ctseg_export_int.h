@@ -27,5 +27,9 @@ typedef struct {
 void ctseg_export_frequency(ctseg_export_parse_t *x,
     const ctseg_json_t *freq);
 
+/* note at a field of a one time range that nothing of it is kept */
+
+void ctseg_export_kept(ctseg_export_parse_t *x, const char *path);
+
 
 #endif /* CTSEG_EXPORT_INT_H */

@@ -13,6 +13,7 @@
  *   throttle/<fingerprint>   when Segment wants to see a write key again
  *   rejected/<export>/<seq>  an event that Segment refused, sequence in 16 hex
  *                            digits
+ *   alarm/<name>             when an operator was told of something
  *
  * "p->rev", "e->rev", "r->rev" carry the revision of the record read and are
  * what a put expects; a put that succeeds updates it.
@@ -224,6 +225,17 @@ ctseg_rc_t ctseg_reply_claim(ctseg_store_t *s, ctseg_reply_t *reply,
 
 ctseg_rc_t ctseg_reply_fill(ctseg_store_t *s, ctseg_reply_t *reply,
     ctseg_err_t *err);
+
+
+/* ---- alarms ---- */
+
+/*
+ * May the operator be told of this now?  OK: once, by the caller.  CONFLICT:
+ * some process did, less than every_ms ago.
+ */
+
+ctseg_rc_t ctseg_alarm_claim(ctseg_store_t *s, const char *name,
+    int64_t now_ms, int64_t every_ms, ctseg_err_t *err);
 
 
 #endif /* CTSEG_STATE_H */

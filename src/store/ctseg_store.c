@@ -189,6 +189,13 @@ ctseg_store_trim(ctseg_store_t *s, uint32_t shard, int64_t ms,
 
 
 ctseg_rc_t
+ctseg_store_sweep(ctseg_store_t *s)
+{
+    return s->driver->sweep(s);
+}
+
+
+ctseg_rc_t
 ctseg_store_get(ctseg_store_t *s, ctseg_str_t key, int64_t deadline,
     ctseg_buf_t *out, uint64_t *rev)
 {

@@ -152,6 +152,14 @@ ctseg_rc_t ctseg_store_trim(ctseg_store_t *s, uint32_t shard, int64_t ms,
 
 
 /*
+ * Forget what dead processes were reading: until then every page that is
+ * freed stays as it is, and the files grow.  Once a minute is enough.
+ */
+
+ctseg_rc_t ctseg_store_sweep(ctseg_store_t *s);
+
+
+/*
  * State records.  Revisions are store-wide and only grow, also across
  * deletion and creation of a key.
  *

@@ -28,6 +28,7 @@ typedef struct {
     ctseg_rc_t (*trim)(ctseg_store_t *s, uint32_t shard, int64_t ms,
         uint64_t keep_from, unsigned max_blocks, int64_t deadline,
         uint64_t *removed);
+    ctseg_rc_t (*sweep)(ctseg_store_t *s);
 
     ctseg_rc_t (*get)(ctseg_store_t *s, ctseg_str_t key, int64_t deadline,
         ctseg_buf_t *out, uint64_t *rev);

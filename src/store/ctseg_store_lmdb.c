@@ -21,6 +21,7 @@
 
 
 static void ctseg_lmdb_close(ctseg_store_t *s);
+static ctseg_rc_t ctseg_lmdb_sweep(ctseg_store_t *s);
 static const char *ctseg_lmdb_installation(const ctseg_store_t *s);
 
 
@@ -31,6 +32,7 @@ static const ctseg_store_driver_t  ctseg_lmdb_driver = {
     ctseg_lmdb_seek,
     ctseg_lmdb_bounds,
     ctseg_lmdb_trim,
+    ctseg_lmdb_sweep,
     ctseg_lmdb_get,
     ctseg_lmdb_put,
     ctseg_lmdb_list,
@@ -335,6 +337,24 @@ ctseg_lmdb_close(ctseg_store_t *s)
     (void) pthread_rwlock_destroy(&db->events.lock);
     (void) pthread_rwlock_destroy(&db->state.lock);
     free(db);
+}
+
+
+static ctseg_rc_t
+ctseg_lmdb_sweep(ctseg_store_t *s)
+{
+    int            dead;
+    ctseg_lmdb_t  *db;
+
+    db = (ctseg_lmdb_t *) s;
+
+    if (mdb_reader_check(db->events.env, &dead) != 0
+        || mdb_reader_check(db->state.env, &dead) != 0)
+    {
+        return CTSEG_RETRY;
+    }
+
+    return CTSEG_OK;
 }
 
 

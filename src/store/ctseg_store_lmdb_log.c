@@ -347,7 +347,6 @@ ctseg_lmdb_trim(ctseg_store_t *s, uint32_t shard, int64_t ms,
     uint64_t keep_from, unsigned max_blocks, int64_t deadline,
     uint64_t *removed)
 {
-    int                     dead;
     int64_t                 append_ms;
     uint64_t                first, last, events;
     unsigned                n;
@@ -360,13 +359,6 @@ ctseg_lmdb_trim(ctseg_store_t *s, uint32_t shard, int64_t ms,
     if (shard != 0) {
         return CTSEG_INVALID;
     }
-
-    /*
-     * A reader that was killed pins every page that is freed after it, so
-     * retention is the moment to look for such.
-     */
-
-    (void) mdb_reader_check(db->events.env, &dead);
 
     ctseg_lmdb_begin(&t, db, &db->events, true, deadline);
     ctseg_lmdb_cursor(&t, db->log);

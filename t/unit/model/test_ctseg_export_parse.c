@@ -60,6 +60,7 @@ test_utc(ctseg_zone_t *zone, ctseg_export_env_t *env)
     env->now_ms = NOW;
     env->zone = zone;
     env->custom_events = false;
+    env->retention_ms = 0;
 }
 
 

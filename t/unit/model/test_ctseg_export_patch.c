@@ -89,6 +89,7 @@ test_patch(ctseg_export_t *e, const char *text, int64_t now,
     env.now_ms = now;
     env.zone = &zone;
     env.custom_events = false;
+    env.retention_ms = 0;
 
     memcpy(&before, e, sizeof(before));
     memset(problems, 0, sizeof(ctseg_problems_t));

@@ -87,15 +87,18 @@ is(status()->{sequence}{first}, 1, 'all of them are there');
 is_deeply(status()->{store}{events}{held}, { events => 0, since => undef,
 	export_id => undef }, 'and nothing is held');
 
-$clock->advance($day);
+later($day);
 upload(10);
-$clock->advance($day + 3300);
+later($day + 3300);
 upload(1);				# as old as a day may be long, and less
-$clock->advance(600);
+later(600);
 first_is(151, 'what is older than two days');
 
-my @passes = $t->error_log
-	=~ /\[notice\].*retention removed (\d+) events in (\d+) steps/g;
+my @passes;
+wait_for { @passes = $t->error_log
+	=~ /\[notice\].*retention removed (\d+) events in (\d+) steps/g } 20,
+	'a line of the error log';
+diag("@passes") if "@passes" ne '150 3';
 is($passes[0], 150, 'is removed, by one worker');
 is($passes[1], 3, '... 64 blocks at a time');
 is(scalar @passes, 2, '... and the other found nothing to do');
@@ -110,10 +113,10 @@ hold('slow');
 my $from = $last;
 upload(20);
 my $arrived = $clock->now;
-$clock->advance(4 * 3600);
+later(4 * 3600);
 held(1);
 upload(5);
-$clock->advance(3 * $day);
+later(3 * $day);
 
 first_is($from + 1, 'three days later all have gone but what is not sent');
 $answer = status()->{store}{events}{held};
@@ -125,8 +128,10 @@ wait_for { alarms($id) == 1 } 20, 'a line in the error log';
 like($t->error_log, qr/error\].* 25 events.*\Q $answer->{since} \E.*stop it/,
 	'the error log says so, too');
 
-$clock->advance(1800);			# nothing new is said at the half hour
-$clock->advance(1860);
+is(alarms($id, 2), 1, '... of one worker');
+later(1800);
+is(alarms($id, 2), 1, 'nothing new is said at the half hour');
+later(1860);
 wait_for { alarms($id) == 2 } 20, 'another line an hour later';
 
 let_go();
@@ -134,7 +139,7 @@ wait_for { $api->show($id)->{last_run}{to_sequence} == $last } 20,
 	'the next run';
 rested($id);
 sent('slow', $from .. $last);
-$clock->advance(60);
+later(60);
 first_is(0, 'once it is sent it goes');
 is(alarms($id), 2, 'one line an hour, and none that was not due');
 is(status()->{store}{events}{held}{events}, 0, 'and nothing is held');
@@ -149,14 +154,14 @@ for my $case ([ 'a recurring export' ], [ 'a one-time export', {
 	hold('slow');
 	upload(10);
 	$other = $frequency ? create('slow', $frequency) : $id;
-	$clock->advance(4 * 3600) unless $frequency;
+	later(4 * 3600) unless $frequency;
 	held(1);
-	$clock->advance(3 * $day);
+	later(3 * $day);
 	wait_for { (status()->{store}{events}{held}{export_id} // '')
 		eq $other } 20, 'held';
 	is(status()->{store}{events}{held}{events}, 10, "held by $what");
 	is($api->post("/exports/$other/stop")->{status}, 200, 'it is stopped');
-	$clock->advance(60);
+	later(60);
 	first_is(0, 'and within a minute its events are gone');
 	let_go();
 	$api->run_ended($other);
@@ -207,18 +212,20 @@ for my $case (
 # two runs that have counted nothing are backed up, sent, and restored when a
 # part of their events was removed
 
-$clock->advance(3 * $day);
+later(3 * $day);
 first_is(0, 'the log is empty');
 $s->forget;
 $from = $last;
+hold('quick', 'slow');
 upload(5);
+held(1);				# of the live one
 $clock->advance($day);
 upload(6);
-hold('quick', 'slow');
+held(2);
 my @run = (create('slow', { kind => 'recurring', every_hours => 24,
 	start_date => date(2) }), create('slow', { kind => 'one_time',
 	from => date(1), to => date(0) }));
-held(3);
+held(4);
 
 $t->stop;
 copy_state('state', 'backup');
@@ -226,10 +233,9 @@ let_go();
 $t->run;
 rested($run[0]);
 $api->until($run[1], 'DONE');
-wait_for { my $r = $api->show($live)->{last_run};
-	$r->{to_sequence} == $last && $r->{waiting} == 0 } 20, 'the live one';
+caught_up();
 sent('slow', $from + 1 .. $last);
-$clock->advance($day + 2 * 3600);
+later($day + 2 * 3600);
 first_is($from + 6, 'the first of them are old enough to go');
 $t->stop;
 copy_state('backup', 'state');
@@ -245,8 +251,7 @@ $r = $api->until($run[1], 'DONE')->{last_run};
 is("$r->{after_sequence} $r->{to_sequence} $r->{sent} $r->{rejected}",
 	$from + 5 . " $last 6 0", 'a one-time run begins with what is left');
 
-wait_for { my $r = $api->show($live)->{last_run};
-	$r->{to_sequence} == $last && $r->{waiting} == 0 } 20, 'the live one';
+caught_up();
 is($api->show($live)->{last_run}{rejected_by_reason}{expired}, 5,
 	'a live one goes on, too');
 like($t->error_log, qr/$run[0], run 1: 5 events in \($from, $last\] can/,
@@ -259,10 +264,9 @@ sent('slow', $from + 6 .. $last);
 
 hold('slow');
 upload(3);
-$clock->advance($day);
+later($day);
 held(1);
-wait_for { $api->show($live)->{last_run}{to_sequence} == $last } 20,
-	'the live one';
+caught_up();
 $t->stop;
 unlink glob $t->testdir . '/store/events/*';
 let_go();
@@ -291,6 +295,24 @@ sub upload {
 	my ($n) = @_;
 	$api->upload($t->url(1, '/1/upload'), '{"d":[' . join(',', map {
 		record(n => ++$last, ts => int $clock->now) } 1 .. $n) . ']}');
+	return;
+}
+
+# the live export has looked at all there is, and holds nothing
+
+sub caught_up {
+	wait_for { my $r = $api->show($live)->{last_run};
+		$r->{to_sequence} == $last && $r->{waiting} == 0 } 20,
+		'the live export';
+	return;
+}
+
+# seconds later; what was there then is not held by the live export
+
+sub later {
+	my ($seconds) = @_;
+	caught_up();
+	$clock->advance($seconds);
 	return;
 }
 
@@ -351,8 +373,16 @@ sub sent {
 
 # lines of the error log that name the export as the one that holds
 
-sub alarms { return scalar(() = $t->error_log
-	=~ /retention: \d+ events.*export $_[0] /g) }
+sub alarms {
+	my ($id, $more) = @_;
+	my $n;
+
+	# with a number that must not be reached, it gets three ticks to come
+
+	eval { wait_for { alarms($id) >= $more } 1.5, 'no line' } if $more;
+	$n = () = $t->error_log =~ /retention: \d+ events.*export $id /g;
+	return $n;
+}
 
 # one LMDB environment, of an nginx that is down
 

@@ -99,6 +99,12 @@ ngx_http_ctseg_settle_export(ngx_http_ctseg_worker_t *worker,
     e->incarnation = run->incarnation;
     e->next_run_ms = 0;
 
+    ctseg_run_settle(run, e);
+
+    if (ctseg_export_is_final(e->status)) {
+        e->ended_ms = run->finished_ms;
+    }
+
     if (e->freq == CTSEG_FREQ_RECURRING) {
         ngx_http_ctseg_schedule(worker, e, &schedule);
         e->next_run_ms = ctseg_schedule_next(&schedule, e->covered_ms);

@@ -53,6 +53,15 @@ typedef enum {
 } ctseg_export_event_t;
 
 
+/* verdicts on events, over several runs */
+
+typedef struct {
+    uint64_t        sent;
+    uint64_t        filtered;
+    uint64_t        rejected;
+} ctseg_totals_t;
+
+
 typedef struct {
     char            id[CTSEG_ID_TEXT_MAX];
     char            partner_id[CTSEG_ID_TEXT_MAX];
@@ -83,6 +92,10 @@ typedef struct {
     char            exported_on[CTSEG_DATE_LEN + 1];    /* day of creation */
     int64_t         created_ms;
     int64_t         next_run_ms;        /* 0: none to come */
+    int64_t         ended_ms;           /* DONE or STOPPED since; 0: not */
+
+    ctseg_totals_t  totals;             /* of the runs up to this one, */
+    uint64_t        totals_run;         /* which are over */
 
     uint64_t        rev;                /* of the record in the store; not
                                            part of the export */

@@ -185,6 +185,42 @@ ctseg_run_advance(ctseg_run_t *run, uint64_t upto,
 }
 
 
+static void
+ctseg_run_add(const ctseg_run_t *run, ctseg_totals_t *totals)
+{
+    totals->sent += run->counts.sent;
+    totals->filtered += run->counts.filtered;
+    totals->rejected += run->counts.rejected;
+}
+
+
+void
+ctseg_run_settle(const ctseg_run_t *run, ctseg_export_t *e)
+{
+    if (run->number <= e->totals_run) {
+        return;
+    }
+
+    ctseg_run_add(run, &e->totals);
+    e->totals_run = run->number;
+}
+
+
+ctseg_totals_t
+ctseg_run_totals(const ctseg_export_t *e, const ctseg_run_t *last)
+{
+    ctseg_totals_t  totals;
+
+    totals = e->totals;
+
+    if (last != NULL && last->number > e->totals_run) {
+        ctseg_run_add(last, &totals);
+    }
+
+    return totals;
+}
+
+
 uint64_t
 ctseg_run_waiting(const ctseg_run_t *run)
 {

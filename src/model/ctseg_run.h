@@ -117,6 +117,19 @@ void ctseg_run_pin(ctseg_run_t *run, const ctseg_export_t *e,
 bool ctseg_run_advance(ctseg_run_t *run, uint64_t upto,
     const ctseg_counts_t *delta);
 
+/*
+ * Add the verdicts of a run that is over to the totals of its export.  Only
+ * the first time: an end that was not stored whole is completed by somebody
+ * else, who does this again.
+ */
+
+void ctseg_run_settle(const ctseg_run_t *run, ctseg_export_t *e);
+
+/* the totals of all runs; last is the newest one, NULL: there is none */
+
+ctseg_totals_t ctseg_run_totals(const ctseg_export_t *e,
+    const ctseg_run_t *last);
+
 /* events in the cut without a verdict yet: hi - lo - scanned */
 
 uint64_t ctseg_run_waiting(const ctseg_run_t *run);

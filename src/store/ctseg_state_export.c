@@ -41,7 +41,12 @@ enum {
     CTSEG_EXPORT_START_MS,
     CTSEG_EXPORT_COVERED,
     CTSEG_EXPORT_CUT,
-    CTSEG_EXPORT_INCARNATION
+    CTSEG_EXPORT_INCARNATION,
+    CTSEG_EXPORT_ENDED,
+    CTSEG_EXPORT_TOTALS_RUN,
+    CTSEG_EXPORT_SENT,
+    CTSEG_EXPORT_FILTERED,
+    CTSEG_EXPORT_REJECTED
 };
 
 enum {
@@ -87,6 +92,11 @@ ctseg_export_write(ctseg_store_t *s, ctseg_export_t *e, uint64_t expect,
     ctseg_record_int(&out, CTSEG_EXPORT_COVERED, e->covered_ms);
     ctseg_record_uint(&out, CTSEG_EXPORT_CUT, e->cut);
     ctseg_record_uint(&out, CTSEG_EXPORT_INCARNATION, e->incarnation);
+    ctseg_record_int(&out, CTSEG_EXPORT_ENDED, e->ended_ms);
+    ctseg_record_uint(&out, CTSEG_EXPORT_TOTALS_RUN, e->totals_run);
+    ctseg_record_uint(&out, CTSEG_EXPORT_SENT, e->totals.sent);
+    ctseg_record_uint(&out, CTSEG_EXPORT_FILTERED, e->totals.filtered);
+    ctseg_record_uint(&out, CTSEG_EXPORT_REJECTED, e->totals.rejected);
     ctseg_record_end(&out);
 
     ctseg_state_key(key, "export/%s", e->id);
@@ -140,6 +150,11 @@ ctseg_export_decode(ctseg_record_t *r, const char *key, uint64_t rev,
     e->cut = ctseg_record_get_uint(r, CTSEG_EXPORT_CUT);
     e->incarnation = (uint32_t) ctseg_record_get_uint(r,
                                                    CTSEG_EXPORT_INCARNATION);
+    e->ended_ms = ctseg_record_get_int(r, CTSEG_EXPORT_ENDED);
+    e->totals_run = ctseg_record_get_uint(r, CTSEG_EXPORT_TOTALS_RUN);
+    e->totals.sent = ctseg_record_get_uint(r, CTSEG_EXPORT_SENT);
+    e->totals.filtered = ctseg_record_get_uint(r, CTSEG_EXPORT_FILTERED);
+    e->totals.rejected = ctseg_record_get_uint(r, CTSEG_EXPORT_REJECTED);
     e->rev = rev;
 
     if (strcmp(key + sizeof("export/") - 1, e->id) != 0) {
@@ -446,6 +461,7 @@ ctseg_export_stop(ctseg_store_t *s, ctseg_str_t id, ctseg_stop_t reason,
         e->status = status;
         e->stop_reason = reason;
         e->next_run_ms = 0;
+        e->ended_ms = ctseg_now_ms();
 
         rc = ctseg_export_write(s, e, e->rev, err);
 

@@ -418,6 +418,59 @@ test_eta(void **state)
 }
 
 
+/* once for each run, however often somebody completes its end */
+
+static void
+test_settle(void **state)
+{
+    ctseg_run_t     run;
+    ctseg_export_t  e;
+    ctseg_totals_t  t;
+
+    (void) state;
+
+    memset(&run, 0, sizeof(run));
+    memset(&e, 0, sizeof(e));
+
+    t = ctseg_run_totals(&e, NULL);
+    assert_int_equal(t.sent + t.filtered + t.rejected, 0);
+
+    run.number = 1;
+    run.counts.sent = 5;
+    run.counts.filtered = 30;
+    run.counts.rejected = 200;
+
+    /* under way: it is looked at, and not yet part of the export */
+
+    t = ctseg_run_totals(&e, &run);
+    assert_int_equal(t.sent, 5);
+    assert_int_equal(t.filtered, 30);
+    assert_int_equal(t.rejected, 200);
+    assert_int_equal(e.totals.sent, 0);
+
+    ctseg_run_settle(&run, &e);
+    ctseg_run_settle(&run, &e);
+    assert_int_equal(e.totals.sent, 5);
+    assert_int_equal(e.totals.filtered, 30);
+    assert_int_equal(e.totals.rejected, 200);
+    assert_int_equal(e.totals_run, 1);
+
+    t = ctseg_run_totals(&e, &run);
+    assert_int_equal(t.sent, 5);
+
+    run.number = 2;
+    run.counts.sent = 1;
+    t = ctseg_run_totals(&e, &run);
+    assert_int_equal(t.sent, 6);
+    assert_int_equal(t.filtered, 60);
+
+    ctseg_run_settle(&run, &e);
+    assert_int_equal(e.totals.sent, 6);
+    assert_int_equal(e.totals.rejected, 400);
+    assert_int_equal(e.totals_run, 2);
+}
+
+
 int
 main(void)
 {
@@ -428,6 +481,7 @@ main(void)
         cmocka_unit_test(test_expired),
         cmocka_unit_test(test_not_conserved),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_settle),
         cmocka_unit_test(test_measure),
         cmocka_unit_test(test_eta)
     };

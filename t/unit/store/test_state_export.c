@@ -57,12 +57,21 @@ test_export(void **state)
                                       &err), CTSEG_OK);
     assert_memory_equal(&back, &a, sizeof(a));
 
+    assert_int_equal(back.ended_ms, 0);
+
     back.runs = 3;
+    back.totals_run = 2;
+    back.totals.sent = 1;
+    back.totals.filtered = UINT64_MAX;
+    back.totals.rejected = 3;
     back.status = CTSEG_RUNNING;
     back.every_hours = 5;
     assert_int_equal(ctseg_export_put(st->store, &back, &err), CTSEG_OK);
     assert_true(back.rev > a.rev);
     assert_int_equal(ctseg_export_put(st->store, &a, &err), CTSEG_CONFLICT);
+    assert_int_equal(ctseg_export_get(st->store, ctseg_str(a.id), &a, &err),
+                     CTSEG_OK);
+    assert_memory_equal(&back, &a, sizeof(a));
     back.rev = 0;
     assert_int_equal(ctseg_export_put(st->store, &back, &err),
                      CTSEG_INVALID);
@@ -255,6 +264,7 @@ test_stop(void **state)
     assert_int_equal(back.status, CTSEG_STOPPED);
     assert_int_equal(back.stop_reason, CTSEG_STOP_ERRORS);
     assert_true(back.next_run_ms == 0);
+    assert_true(back.ended_ms > 5000 && back.ended_ms <= ctseg_now_ms());
     assert_true(back.rev > e.rev);
 
     /* who held the record before cannot write over it */

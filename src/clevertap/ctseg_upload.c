@@ -156,6 +156,7 @@ ctseg_upload_reset(ctseg_upload_t *u)
 {
     u->nevents = 0;
     u->nfailed = 0;
+    memset(u->refused, 0, sizeof(u->refused));
     ctseg_buf_reset(&u->unprocessed);
 }
 
@@ -723,6 +724,7 @@ ctseg_upload_record_end(ctseg_upload_ctx_t *ctx, const char *end)
     ctseg_buf_char(out, '}');
 
     ctx->u->nfailed++;
+    ctx->u->refused[ctseg_refusal_of(code)]++;
 
     return true;
 }

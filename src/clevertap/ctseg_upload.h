@@ -10,6 +10,7 @@
 
 #include "../base/ctseg_json.h"
 #include "../model/ctseg_event.h"
+#include "ctseg_refusal.h"
 
 
 #define CTSEG_UPLOAD_RECORDS_MAX  1000  /* "Upload Events": per call */
@@ -41,6 +42,7 @@ typedef struct {
     unsigned        nevents;
     unsigned        allocated;
     unsigned        nfailed;
+    unsigned        refused[CTSEG_REFUSAL_N];   /* nfailed by reason */
     ctseg_buf_t     unprocessed;    /* JSON items with commas between them */
 } ctseg_upload_t;
 

@@ -194,6 +194,10 @@ test_verdicts(void **state)
                 fail_msg("%s: %s", cases[i].record, out.data);
             }
 
+            assert_int_equal(u.refused[ctseg_refusal_of(code)], 1);
+            ctseg_upload_reset(&u);
+            assert_int_equal(u.refused[ctseg_refusal_of(code)], 0);
+
             /* the record comes back as it came */
 
             (void) snprintf(answer, sizeof(answer), "\"record\":%s}]}\n",

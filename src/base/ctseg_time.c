@@ -478,19 +478,26 @@ ctseg_time_clock(clockid_t id)
         return 0;
     }
 
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 
 int64_t
 ctseg_now_ms(void)
 {
-    return ctseg_time_clock(CLOCK_REALTIME);
+    return ctseg_time_clock(CLOCK_REALTIME) / 1000;
 }
 
 
 int64_t
 ctseg_mono_ms(void)
+{
+    return ctseg_time_clock(CLOCK_MONOTONIC) / 1000;
+}
+
+
+int64_t
+ctseg_mono_us(void)
 {
     return ctseg_time_clock(CLOCK_MONOTONIC);
 }

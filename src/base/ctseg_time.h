@@ -79,6 +79,7 @@ void ctseg_rfc3339(char *out, int64_t ms);
 
 int64_t ctseg_now_ms(void);             /* CLOCK_REALTIME */
 int64_t ctseg_mono_ms(void);            /* CLOCK_MONOTONIC */
+int64_t ctseg_mono_us(void);
 
 
 #endif /* CTSEG_TIME_H */

@@ -14,6 +14,7 @@
 typedef struct {
     ngx_uint_t   collected;         /* events taken from this request */
     unsigned     is_collect:1;
+    unsigned     is_counted:1;      /* by its answer, as a request */
 
     void        *call;              /* of the API, while its body is read */
 

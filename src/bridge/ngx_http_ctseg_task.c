@@ -7,7 +7,7 @@
  * are being committed would be cut off without an answer.
  */
 
-#include "ngx_http_ctseg_task.h"
+#include "ngx_http_ctseg_count.h"
 
 
 #define NGX_HTTP_CTSEG_GUARD_MS  100
@@ -108,6 +108,7 @@ ngx_http_ctseg_task_post(ngx_http_ctseg_task_t *task)
     }
 
     ngx_http_ctseg_hold(worker);
+    ngx_http_ctseg_count_tasks(++worker->tasks);
 
     return NGX_OK;
 }
@@ -130,6 +131,8 @@ ngx_http_ctseg_event_handler(ngx_event_t *ev)
 
     task = ev->data;
     worker = task->worker;
+
+    ngx_http_ctseg_count_tasks(--worker->tasks);
 
     /* done may free the task, or post it again: release only afterwards */
 

@@ -53,6 +53,7 @@ struct ngx_http_ctseg_worker_s {
     ctseg_zone_t                 zone;      /* the account zone */
 
     ngx_uint_t                   held;      /* tasks and runs under way */
+    ngx_uint_t                   tasks;     /* posted and not done */
     ngx_event_t                  guard;
     ngx_connection_t             dummy;     /* for the guard's debug output */
 };

@@ -105,6 +105,7 @@ ngx_http_ctseg_create_loc_conf(ngx_conf_t *cf)
     lcf->collect = NGX_CONF_UNSET;
     lcf->api = NGX_CONF_UNSET;
     lcf->api_write = NGX_CONF_UNSET;
+    lcf->metrics = NGX_CONF_UNSET;
 
     return lcf;
 }
@@ -129,6 +130,7 @@ ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->collect = prev->collect;
         conf->api = prev->api;
         conf->api_write = prev->api_write;
+        conf->metrics = prev->metrics;
         conf->handler = prev->handler;
         clcf->handler = prev->handler;
     }
@@ -136,6 +138,7 @@ ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_init_value(conf->collect, 0);
     ngx_conf_init_value(conf->api, 0);
     ngx_conf_init_value(conf->api_write, 0);
+    ngx_conf_init_value(conf->metrics, 0);
 
     if (!conf->collect) {
         return NGX_CONF_OK;

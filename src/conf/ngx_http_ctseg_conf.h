@@ -43,6 +43,7 @@ typedef struct {
 
     ngx_http_ctseg_region_t   regions[CTSEG_REGION_N];
     ngx_shm_zone_t           *rates;    /* the engine's */
+    ngx_shm_zone_t           *counts;   /* the bridge's */
 
     ngx_str_t                 needed_by;        /* directive that needs a
                                                    store; empty: none does */
@@ -56,6 +57,7 @@ typedef struct {
     ngx_flag_t                collect;
     ngx_flag_t                api;
     ngx_flag_t                api_write;
+    ngx_flag_t                metrics;
     ngx_http_handler_pt       handler;  /* of the directive in force */
 } ngx_http_ctseg_loc_conf_t;
 

@@ -7,6 +7,7 @@
  */
 
 #include "../segment/ctseg_answer.h"
+#include "../bridge/ngx_http_ctseg_count.h"
 #include "ngx_http_ctseg_run_int.h"
 
 
@@ -148,6 +149,7 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
         batch->load.rc = ctseg_err(&batch->load.err, CTSEG_CORRUPT,
                                    "the batch after %llu is not what it was",
                                    (unsigned long long) batch->load.after);
+        ngx_http_ctseg_count_violation();
     }
 
     if (batch->load.rc == CTSEG_OK && batch->split_hi != 0
@@ -386,6 +388,8 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
     run = batch->run;
 
     answer = ctseg_answer_classify((int) d->status);
+    ngx_http_ctseg_count_delivery(run->run.partner_id, d->status,
+                                  ngx_current_msec - d->started);
 
     /* where each event is refused, it is not about the events */
 
@@ -501,6 +505,7 @@ ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
                           "ctseg: export %V, run %uL: the counts of a batch "
                           "after %uL do not add up", &run->export_id,
                           run->run.number, batch->load.batch.after);
+            ngx_http_ctseg_count_violation();
             run->lost = 1;
             return;
         }

@@ -19,6 +19,7 @@ use Ctseg::Client qw/ http http_json json_decode json_encode raw wait_for
 	parallel_posts /;
 use Ctseg::Data qw/ upload_body upload_bodies @system @engagement @catalog /;
 use Ctseg::Nginx;
+use Ctseg::Prom;
 use Ctseg::Segment;
 
 my $dir = File::Temp::tempdir('ctseg-mock-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -444,6 +445,73 @@ EOC
 }
 
 $s->stop;
+
+# ---- Prometheus' text ----
+
+my $page = <<'EOP';
+# HELP a_total What it is.
+# TYPE a_total counter
+a_total{x="1",y="\"\\\n"} 5
+a_total{x="2"} 0.25
+# HELP g What it is.
+# TYPE g gauge
+# HELP h What it is.
+# TYPE h histogram
+h_bucket{z="1",le="0.5"} 2
+h_bucket{z="1",le="10"} 2
+h_bucket{z="1",le="+Inf"} 3
+h_sum{z="1"} 17
+h_count{z="1"} 3
+EOP
+
+my $m = Ctseg::Prom->new($page);
+is_deeply({ $m->families }, { a_total => 'counter', g => 'gauge',
+	h => 'histogram' }, 'a page is read');
+is($m->value('a_total', y => "\"\\\n", x => 1), 5, 'its values');
+is($m->value('a_total', x => 1), undef, '... by all labels');
+is($m->sum('a_total'), 5.25, '... or all of them');
+is_deeply([ $m->fallen($m) ], [], 'a count may stay');
+is_deeply([ Ctseg::Prom->new($page =~ s/ 0.25/ 0.2/r)->fallen($m),
+	Ctseg::Prom->new($page =~ s/a_total.*2"} .*\n//r)->fallen($m) ],
+	[ 'a_total x=2 0.25 0.2', 'a_total x=2 0.25 gone' ],
+	'... and must not fall or go');
+
+for my $case (
+	[ 'no TYPE', sub { s/# TYPE g gauge\n// } ],
+	[ 'no HELP', sub { s/# HELP g .*\n// } ],
+	[ 'a type behind its samples', sub {
+		s/(# TYPE a_total counter\n)(a_total.*\n)/$2$1/ } ],
+	[ 'another type', sub { s/gauge/number/ } ],
+	[ 'a counter without _total', sub { s/a_total/a/g } ],
+	[ 'a family twice', sub { s/# HELP g/# HELP a_total/;
+		s/# TYPE g gauge/# TYPE a_total counter/ } ],
+	[ 'a sample of another family', sub { s/^h_sum/i_sum/m } ],
+	[ 'a sample twice', sub { s/x="2"/x="1",y="\\"\\\\\\n"/ } ],
+	[ 'a label twice', sub { s/x="2"/x="2",x="3"/ } ],
+	[ 'a quote in a label', sub { s/x="2"/x="2"3"/ } ],
+	[ 'an unknown escape', sub { s/x="2"/x="\\t"/ } ],
+	[ 'a comma too many', sub { s/x="2"/x="2",/ } ],
+	[ 'no number', sub { s/ 0.25/ nan/ } ],
+	[ 'no value', sub { s/ 0.25// } ],
+	[ 'an empty line', sub { s/^# HELP g/\n# HELP g/m } ],
+	[ 'no end of the line', sub { s/\n\z// } ],
+	[ 'fewer in a larger bucket', sub { s/"10"} 2/"10"} 1/ } ],
+	[ 'bounds that fall', sub { s/le="10"/le="0.1"/ } ],
+	[ 'no bucket for the rest', sub { s/h_bucket.*Inf.*\n// } ],
+	[ 'another count', sub { s/h_count(.*) 3/h_count$1 4/ } ],
+	[ 'no count', sub { s/h_count.*\n// } ],
+	[ 'no sum', sub { s/h_sum.*\n// } ],
+	[ 'a sum without buckets', sub { s/h_sum.*\n/$&h_sum 0\n/ } ],
+	)
+{
+	my ($what, $edit) = @$case;
+	local $_ = $page;
+	$edit->();
+	my $other = $_ ne $page;
+	ok($other && !eval { Ctseg::Prom->new($_); 1 }, "metrics: $what")
+		or diag($_);
+}
+
 done_testing;
 
 

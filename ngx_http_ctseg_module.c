@@ -20,6 +20,7 @@
 #include "src/edge/ngx_http_ctseg_api.h"
 #include "src/edge/ngx_http_ctseg_collect.h"
 #include "src/edge/ngx_http_ctseg_error.h"
+#include "src/edge/ngx_http_ctseg_metrics.h"
 #include "src/edge/ngx_http_ctseg_variables.h"
 #include "src/engine/ngx_http_ctseg_rate.h"
 #include "src/engine/ngx_http_ctseg_retention.h"
@@ -72,6 +73,13 @@ static ngx_command_t  ngx_http_ctseg_commands[] = {
     { ngx_string("ctseg_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_http_ctseg_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ctseg_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_ctseg_metrics,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -131,7 +139,10 @@ ngx_http_ctseg_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_http_ctseg_rate_zone(cf) != NGX_OK) {
+    if (ngx_http_ctseg_rate_zone(cf) != NGX_OK
+        || ngx_http_ctseg_count_zone(cf) != NGX_OK
+        || ngx_http_ctseg_metrics_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -172,6 +183,8 @@ ngx_http_ctseg_init_process(ngx_cycle_t *cycle)
     if (worker == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_http_ctseg_count_init(worker);
 
     ctseg_owner_self(worker->owner);
     ctseg_zone_system(&worker->zone);

@@ -116,6 +116,10 @@ accepts("collect with format=$_", COLLECT => "ctseg_collect format=$_;")
 	for qw/ upload auto /;
 accepts("an API with write=$_", API => "ctseg_api write=$_;")
 	for qw/ on off /;
+accepts('metrics', API => 'ctseg_metrics;');
+accepts('metrics under a condition', SERVER => 'location ~ ^/m { '
+	. 'ctseg_metrics; if ($arg_x) { set $x 1; } '
+	. 'limit_except GET { deny all; } }');
 accepts('an API location without a slash at its end', API_PATH =>
 	'/ctseg/api');
 
@@ -326,6 +330,25 @@ refuses('an API in a location by regular expression',
 refuses('an API in a named location',
 	qr{"ctseg_api" directive needs a location with a prefix},
 	API_PATH => '@api');
+refuses('metrics without a store',
+	qr/"ctseg_metrics" needs a "ctseg_store" in the http block/,
+	STORE => '', COLLECT => '', API => 'ctseg_metrics;', SEGMENT => '');
+refuses('metrics with a parameter',
+	qr/invalid number of arguments in "ctseg_metrics"/,
+	API => 'ctseg_metrics on;');
+refuses('metrics twice', qr/"ctseg_metrics" directive is duplicate/,
+	API => 'ctseg_metrics; ctseg_metrics;');
+refuses('metrics in a server', qr/"ctseg_metrics" directive is not allowed/,
+	SERVER => 'ctseg_metrics;');
+for my $case ([ qw/ collect api / ], [ qw/ api collect / ],
+	[ qw/ collect metrics / ], [ qw/ metrics collect / ],
+	[ qw/ api metrics / ], [ qw/ metrics api / ])
+{
+	my ($first, $second) = @$case;
+	refuses("$first and $second in one location", qr{"ctseg_$second"\ dir
+		ective\ cannot\ share\ a\ location\ with\ "ctseg_$first"}x,
+		COLLECT => "ctseg_$first; ctseg_$second;");
+}
 refuses('custom events with a number',
 	qr/invalid value "1" in "ctseg_custom_events" directive/,
 	HTTP => 'ctseg_custom_events 1;');

@@ -129,6 +129,10 @@ ngx_http_ctseg_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "cannot share a location with \"ctseg_collect\"";
     }
 
+    if (lcf->metrics != NGX_CONF_UNSET) {
+        return "cannot share a location with \"ctseg_metrics\"";
+    }
+
     value = cf->args->elts;
 
     if (cf->args->nelts == 2) {

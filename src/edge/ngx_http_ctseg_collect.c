@@ -10,6 +10,7 @@
 
 #include "../clevertap/ctseg_upload.h"
 #include "../store/ctseg_store.h"
+#include "../bridge/ngx_http_ctseg_count.h"
 #include "../bridge/ngx_http_ctseg_ctx.h"
 #include "ngx_http_ctseg_collect.h"
 #include "ngx_http_ctseg_reply.h"
@@ -51,6 +52,9 @@ typedef struct {
     ngx_uint_t              nbuilders;  /* in use */
     ngx_uint_t              allocated;
     ctseg_rc_t              rc;         /* of the append */
+    int64_t                 us;         /* it took so long */
+    ngx_uint_t              stored;     /* events */
+    ngx_uint_t              refused[NGX_HTTP_CTSEG_REFUSED_N];
 } ngx_http_ctseg_group_t;
 
 
@@ -69,6 +73,8 @@ static ngx_int_t ngx_http_ctseg_collect_handler(ngx_http_request_t *r);
 static void ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ctseg_collect_fail(ngx_http_request_t *r,
     ngx_uint_t status, const char *error, const char *detail);
+static void ngx_http_ctseg_collect_count(ngx_http_request_t *r,
+    ngx_uint_t status);
 static void ngx_http_ctseg_collect_start(ngx_http_ctseg_worker_t *worker);
 static void ngx_http_ctseg_collect_thread(ngx_http_ctseg_task_t *task);
 static void ngx_http_ctseg_collect_done(ngx_http_ctseg_task_t *task);
@@ -95,6 +101,10 @@ ngx_http_ctseg_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (lcf->api != NGX_CONF_UNSET) {
         return "cannot share a location with \"ctseg_api\"";
+    }
+
+    if (lcf->metrics != NGX_CONF_UNSET) {
+        return "cannot share a location with \"ctseg_metrics\"";
     }
 
     value = cf->args->elts;
@@ -254,12 +264,30 @@ ngx_http_ctseg_collect_fail(ngx_http_request_t *r, ngx_uint_t status,
         n = 1;
     }
 
+    ngx_http_ctseg_collect_count(r, status);
+
     rc = ngx_http_ctseg_reply(r, status, &ngx_http_ctseg_json_type,
                               ctseg_buf_slice(&answer), &header, n);
 
     ctseg_buf_free(&answer);
 
     return rc;
+}
+
+
+/* a request that is not counted here is counted when nginx logs it */
+
+static void
+ngx_http_ctseg_collect_count(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_http_ctseg_ctx_t  *ctx;
+
+    ctx = ngx_http_ctseg_ctx(r);
+
+    if (ctx != NULL && !ctx->is_counted) {
+        ctx->is_counted = 1;
+        ngx_http_ctseg_count_request(status);
+    }
 }
 
 
@@ -518,7 +546,15 @@ ngx_http_ctseg_item_parse(ngx_http_ctseg_group_t *g,
     item->status = NGX_HTTP_OK;
     ctseg_upload_render(&item->answer, u);
 
-    if (item->dry_run || u->nevents == 0) {
+    if (item->dry_run) {
+        return;
+    }
+
+    for (i = 0; i < CTSEG_REFUSAL_N; i++) {
+        g->refused[i] += u->refused[i];
+    }
+
+    if (u->nevents == 0) {
         return;
     }
 
@@ -584,18 +620,30 @@ ngx_http_ctseg_collect_thread(ngx_http_ctseg_task_t *task)
     now_ms = ctseg_now_ms();
     g->rc = CTSEG_OK;
     g->nbuilders = 0;
+    g->stored = 0;
+    ngx_memzero(g->refused, sizeof(g->refused));
 
     for (item = g->items; item != NULL; item = item->next) {
         ngx_http_ctseg_item_parse(g, item, now_ms);
     }
 
     if (g->nbuilders != 0) {
+        g->us = ctseg_mono_us();
         g->rc = ngx_http_ctseg_group_append(g);
+        g->us = ctseg_mono_us() - g->us;
     }
 
     for (item = g->items; item != NULL; item = item->next) {
 
+        if (item->stores && g->rc == CTSEG_OK) {
+            g->stored += item->collected;
+        }
+
         if (item->stores && g->rc != CTSEG_OK) {
+            g->refused[g->rc == CTSEG_FULL ? NGX_HTTP_CTSEG_REFUSED_FULL
+                                           : NGX_HTTP_CTSEG_REFUSED_STORE]
+                += item->collected;
+
             ngx_http_ctseg_item_fail(item, NGX_HTTP_SERVICE_UNAVAILABLE,
                                      g->rc == CTSEG_FULL
                                      ? "Store is full"
@@ -624,6 +672,21 @@ ngx_http_ctseg_collect_thread(ngx_http_ctseg_task_t *task)
 
 
 static void
+ngx_http_ctseg_collect_figures(ngx_http_ctseg_group_t *g)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_CTSEG_REFUSED_N; i++) {
+        ngx_http_ctseg_count_refused(i, g->refused[i]);
+    }
+
+    if (g->nbuilders != 0 && g->rc == CTSEG_OK) {
+        ngx_http_ctseg_count_commit(g->stored, g->us);
+    }
+}
+
+
+static void
 ngx_http_ctseg_collect_done(ngx_http_ctseg_task_t *task)
 {
     ngx_http_ctseg_item_t   *item, *next;
@@ -639,6 +702,8 @@ ngx_http_ctseg_collect_done(ngx_http_ctseg_task_t *task)
                       "ctseg: events were refused, appending to the store "
                       "failed: %s", ctseg_rc_name(g->rc));
     }
+
+    ngx_http_ctseg_collect_figures(g);
 
     /* the next commit first: it overlaps with answering this one */
 
@@ -685,6 +750,8 @@ ngx_http_ctseg_collect_answer(ngx_http_ctseg_item_t *item)
         rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     } else {
+        ngx_http_ctseg_collect_count(r, item->status);
+
         rc = ngx_http_ctseg_reply(r, item->status, &ngx_http_ctseg_json_type,
                                   ctseg_buf_slice(&item->answer), &retry, n);
     }

@@ -6,7 +6,17 @@
 #define NGX_HTTP_CTSEG_COLLECT_H
 
 
+#include "../clevertap/ctseg_refusal.h"
 #include "../bridge/ngx_http_ctseg_task.h"
+
+
+/* why events are not taken: CleverTap's reasons, and those of the store */
+
+typedef enum {
+    NGX_HTTP_CTSEG_REFUSED_FULL = CTSEG_REFUSAL_N,
+    NGX_HTTP_CTSEG_REFUSED_STORE,
+    NGX_HTTP_CTSEG_REFUSED_N
+} ngx_http_ctseg_refused_e;
 
 
 /* setter of "ctseg_collect" */

@@ -14,6 +14,7 @@ ngx_http_ctseg_reply(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *content_type, ctseg_str_t body,
     ngx_http_ctseg_header_t *headers, ngx_uint_t nheaders)
 {
+    u_char       *p;
     ngx_buf_t    *b;
     ngx_int_t     rc;
     ngx_uint_t    i;
@@ -35,8 +36,15 @@ ngx_http_ctseg_reply(ngx_http_request_t *r, ngx_uint_t status,
 
     if (body.len != 0) {
         r->headers_out.content_type = *content_type;
-        r->headers_out.content_type_len = content_type->len;
         r->headers_out.content_type_lowcase = NULL;
+
+        /* without parameters: "gzip_types" knows it by that */
+
+        p = ngx_strlchr(content_type->data,
+                        content_type->data + content_type->len, ';');
+        r->headers_out.content_type_len = p != NULL
+                                          ? (size_t) (p - content_type->data)
+                                          : content_type->len;
     }
 
     for (i = 0; i < nheaders; i++) {

@@ -474,6 +474,44 @@ is(scrape()->value('ctseg_collect_requests_total', code => '503'), 1,
 	'... and counted');
 
 $t->finish;
+
+
+# ---- more partners than there is room for ----
+
+# In memory, since there are thousands of commits.  The first 256 have their
+# own samples, whoever comes later shares one.
+
+SKIP: {
+	skip 'no /dev/shm', 1 unless -d '/dev/shm' && -w _;
+
+	local $ENV{TMPDIR} = '/dev/shm';
+	$t = Ctseg::Nginx->new(workers => 2);
+	my $many = Ctseg::Segment->new(dir => $t->testdir);
+	$t->set_port(9, $many->port)->conf($conf, CODES => '')->run;
+	post($t->url(1, '/1/upload'), upload_body(1, names =>
+		[ 'App Launched' ]));
+	for my $n (1 .. 260) {
+		my $partner = post($t->url(1, '/ctseg/api/partners'),
+			{ nickname => "p$n", write_key => "key$n" })->{json};
+		my $made = post($t->url(1, '/ctseg/api/exports'),
+			{ partner_id => $partner->{id}, frequency =>
+			{ kind => 'one_time', range => 'today' } });
+		die "export: $made->{body}" unless $made->{status} == 201;
+	}
+	$m = wait_for { my $x = scrape(); $x->sum(
+		'ctseg_delivery_requests_total', code => 200) == 260 && $x }
+		60, 'all deliveries';
+	is(scalar $m->labels('ctseg_delivery_requests_total', 'partner'),
+		257, 'so many partners have their own deliveries');
+	is($m->value('ctseg_delivery_requests_total', partner => 'other',
+		code => '200'), 4, '... and the rest has some together');
+	is($m->value('ctseg_delivery_duration_seconds_count',
+		partner => 'other'), 4, '... with their time');
+	is(scalar $m->labels('ctseg_partner_paused', 'partner'), 260,
+		'each can be paused by itself');
+	$t->finish;
+}
+
 done_testing;
 
 

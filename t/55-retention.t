@@ -267,12 +267,13 @@ upload(3);
 later($day);
 held(1);
 caught_up();
+my $lost = $api->show($run[0])->{last_run}{number};
 $t->stop;
 unlink glob $t->testdir . '/store/events/*';
 let_go();
 $t->run;
 rested($run[0]);
-$r = $api->show($run[0])->{last_run};
+$r = $api->get("/exports/$run[0]/runs/$lost")->{json};
 is("$r->{status} $r->{sent} $r->{rejected_by_reason}{expired}",
 	'succeeded 0 3', 'a run whose log was lost says so and ends');
 

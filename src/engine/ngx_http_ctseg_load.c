@@ -282,7 +282,8 @@ ngx_http_ctseg_save_thread(ngx_http_ctseg_task_t *task)
 
     if (save->held_ms != 0) {
         save->rc = ctseg_throttle_put(store, run->pinned.fingerprint,
-                                      save->held_ms, &save->err);
+                                      ctseg_now_ms(), save->held_ms,
+                                      &save->err);
         if (save->rc != CTSEG_OK) {
             return;
         }

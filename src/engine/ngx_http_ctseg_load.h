@@ -52,7 +52,7 @@ typedef struct {
 
     ngx_http_ctseg_save_e   what;
     ctseg_run_t             run;        /* in, and out as it is stored now */
-    int64_t                 held_ms;    /* its write key is held until then;
+    int64_t                 held_ms;    /* so long its write key is held;
                                            0: nothing new */
     unsigned                give_up:1;  /* stop the export, for its errors */
 

@@ -6,7 +6,6 @@
 
 #include "../base/ctseg_str.h"
 #include "../outbox/ctseg_cut.h"
-#include "../segment/ctseg_answer.h"
 #include "ngx_http_ctseg_look_int.h"
 
 
@@ -122,8 +121,7 @@ ngx_http_ctseg_look_claimed(ngx_http_ctseg_look_t *look)
 
     rc = ctseg_throttle_get(look->task.worker->store,
                             look->run.pinned.fingerprint, ctseg_now_ms(),
-                            CTSEG_WAIT_MAX * 1000, &look->held[look->nclaims],
-                            &err);
+                            &look->held[look->nclaims], &err);
 
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_look_note(look, look->run.export_id,

@@ -373,7 +373,7 @@ ngx_http_ctseg_run_hold(ngx_http_ctseg_batch_t *batch, ctseg_answer_t answer,
     }
 
     ngx_http_ctseg_rate_hold(run->worker, &run->run, wait, 0);
-    run->held_ms = run->run.error_ms + wait;
+    run->held_ms = ngx_max(run->held_ms, wait);
 }
 
 

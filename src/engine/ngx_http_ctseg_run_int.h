@@ -72,7 +72,7 @@ struct ngx_http_ctseg_run_s {
     ctseg_window_t              window;     /* how many may be in flight */
     uint64_t                    paused_revision;    /* of the partner, as it
                                                was refused */
-    int64_t                     held_ms;    /* to be saved: until when the
+    int64_t                     held_ms;    /* to be saved: how long the
                                                write key is held, or 0 */
 
     unsigned                    loading:1;

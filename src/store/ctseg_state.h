@@ -184,17 +184,20 @@ void ctseg_rejected_render(ctseg_json_writer_t *w, const char *name,
 /* ---- what Segment asked for ---- */
 
 /*
- * Send nothing with a write key before this time, kept so that it holds over
- * a crash as well; an earlier one than is stored changes nothing.
+ * Send nothing with a write key for so many ms, kept so that it holds over a
+ * crash as well; a shorter one than is stored changes nothing.
  */
 
 ctseg_rc_t ctseg_throttle_put(ctseg_store_t *s, const char *fingerprint,
-    int64_t until_ms, ctseg_err_t *err);
+    int64_t now_ms, int64_t wait_ms, ctseg_err_t *err);
 
-/* how many ms from now on, at most max_ms; 0: none, or it has passed */
+/*
+ * How many ms of it are left; 0: none, it has passed, or the clock has been
+ * set back since and does not tell.
+ */
 
 ctseg_rc_t ctseg_throttle_get(ctseg_store_t *s, const char *fingerprint,
-    int64_t now_ms, int64_t max_ms, int64_t *wait_ms, ctseg_err_t *err);
+    int64_t now_ms, int64_t *wait_ms, ctseg_err_t *err);
 
 
 /* ---- replies to requests with an Idempotency-Key ---- */

@@ -527,33 +527,38 @@ test_throttle(void **state)
     (void) state;
     st = make();
 
-    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, 300, &wait,
-                                        &err), CTSEG_OK);
+    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, &wait, &err),
+                     CTSEG_OK);
     assert_int_equal(wait, 0);
 
-    assert_int_equal(ctseg_throttle_put(st->store, key, 1200, &err),
+    assert_int_equal(ctseg_throttle_put(st->store, key, 1000, 200, &err),
                      CTSEG_OK);
-    assert_int_equal(ctseg_throttle_put(st->store, key, 1100, &err),
+    assert_int_equal(ctseg_throttle_put(st->store, key, 1050, 50, &err),
                      CTSEG_OK);
-    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, 300, &wait,
-                                        &err), CTSEG_OK);
+    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, &wait, &err),
+                     CTSEG_OK);
     assert_int_equal(wait, 200);
-    assert_int_equal(ctseg_throttle_get(st->store, key, 1200, 300, &wait,
-                                        &err), CTSEG_OK);
+    assert_int_equal(ctseg_throttle_get(st->store, key, 1200, &wait, &err),
+                     CTSEG_OK);
     assert_int_equal(wait, 0);
     assert_int_equal(ctseg_throttle_get(st->store, "fedcba9876543210", 1000,
-                                        300, &wait, &err), CTSEG_OK);
+                                        &wait, &err), CTSEG_OK);
     assert_int_equal(wait, 0);
 
-    /* a clock that went back makes no year of it */
+    /* a clock that went back tells nothing, and what is asked then counts */
 
-    assert_int_equal(ctseg_throttle_get(st->store, key, 5, 300, &wait, &err),
+    assert_int_equal(ctseg_throttle_get(st->store, key, 5, &wait, &err),
                      CTSEG_OK);
-    assert_int_equal(wait, 300);
+    assert_int_equal(wait, 0);
+    assert_int_equal(ctseg_throttle_put(st->store, key, 5, 100, &err),
+                     CTSEG_OK);
+    assert_int_equal(ctseg_throttle_get(st->store, key, 10, &wait, &err),
+                     CTSEG_OK);
+    assert_int_equal(wait, 95);
 
     spoil(st->store, "throttle", key);
-    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, 300, &wait,
-                                        &err), CTSEG_CORRUPT);
+    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, &wait, &err),
+                     CTSEG_CORRUPT);
     st_free(st);
 }
 

@@ -11,12 +11,15 @@
  * driver that cannot interrupt a system call checks them between steps.
  * RETRY: certainly not applied, try again.  AMBIGUOUS: perhaps applied;
  * repeat an append with the same (producer, seq), re-read after a put.
- * FATAL: writing has stopped for good in this process.
+ * FATAL: perhaps applied, and writing has stopped for good in this process
+ * and in all that share options.stopped with it.
  */
 
 #ifndef CTSEG_STORE_H
 #define CTSEG_STORE_H
 
+
+#include <stdatomic.h>
 
 #include "ctseg_block.h"
 
@@ -36,6 +39,14 @@ typedef struct {
     uint64_t     events_size;           /* map sizes in bytes */
     uint64_t     state_size;
     unsigned     high_water;            /* percent of events_size; 0: none */
+
+    /*
+     * Not 0: writing has stopped, see FATAL.  In memory that all processes
+     * share which write this store; it is set by whoever meets the error and
+     * outlives the store.  NULL: each process stops by itself.
+     */
+
+    atomic_int  *stopped;
 } ctseg_store_options_t;
 
 

@@ -69,13 +69,79 @@ ctseg_lmdb_sync_dir(const char *path)
 }
 
 
+/*
+ * The data file of a new environment, with its two first pages, appears in
+ * one step: LMDB, left to itself, can be broken off half-way, and refuses
+ * what it finds then for ever.  Several processes may do this at once; the
+ * first link wins.  Where there are no links LMDB is left to itself.
+ */
+
+static int
+ctseg_lmdb_env_make(const char *path, uint64_t size)
+{
+    int           rc, n;
+    char          file[4096], fresh[4096];
+    MDB_env      *env;
+    struct stat   st;
+
+    n = snprintf(file, sizeof(file), "%s/data.mdb", path);
+
+    if (n < 0 || (size_t) n >= sizeof(file)) {
+        return ENAMETOOLONG;
+    }
+
+    n = snprintf(fresh, sizeof(fresh), "%s/data.mdb.%ld", path,
+                 (long) getpid());
+
+    if (n < 0 || (size_t) n >= sizeof(fresh)) {
+        return ENAMETOOLONG;
+    }
+
+    if (stat(file, &st) == 0 || errno != ENOENT) {
+        return 0;                       /* what else is wrong, open says */
+    }
+
+    rc = mdb_env_create(&env);
+
+    if (rc != 0) {
+        return rc;
+    }
+
+    (void) unlink(fresh);
+
+    rc = mdb_env_set_mapsize(env, (size_t) size);
+
+    if (rc == 0) {
+        rc = mdb_env_open(env, fresh, MDB_NOSUBDIR|MDB_NOLOCK, 0600);
+    }
+
+    if (rc == 0) {
+        rc = mdb_env_sync(env, 1);
+    }
+
+    mdb_env_close(env);
+
+    if (rc == 0) {
+        (void) link(fresh, file);
+    }
+
+    (void) unlink(fresh);
+
+    return rc;
+}
+
+
 static int
 ctseg_lmdb_env_open(ctseg_lmdb_env_t *e, const char *path, uint64_t size)
 {
     int       rc, dead;
     MDB_stat  st;
 
-    rc = mdb_env_create(&e->env);
+    rc = ctseg_lmdb_env_make(path, size);
+
+    if (rc == 0) {
+        rc = mdb_env_create(&e->env);
+    }
 
     if (rc != 0) {
         e->env = NULL;
@@ -94,6 +160,15 @@ ctseg_lmdb_env_open(ctseg_lmdb_env_t *e, const char *path, uint64_t size)
 
     if (rc == 0) {
         rc = mdb_env_open(e->env, path, CTSEG_LMDB_FLAGS, 0600);
+    }
+
+    /*
+     * What a process left that met an error of the disk: a meta page that was
+     * taken back must be gone from the disk before one more is written.
+     */
+
+    if (rc == 0) {
+        rc = mdb_env_sync(e->env, 1);
     }
 
     if (rc != 0) {
@@ -276,7 +351,8 @@ ctseg_lmdb_open(ctseg_store_t **s, const ctseg_store_options_t *options,
     db->dev = st.st_dev;
     db->ino = st.st_ino;
     db->pid = getpid();
-    atomic_init(&db->stopped, false);
+    atomic_init(&db->own, 0);
+    db->stopped = options->stopped != NULL ? options->stopped : &db->own;
 
     if (pthread_rwlock_init(&db->events.lock, NULL) != 0
         || pthread_rwlock_init(&db->state.lock, NULL) != 0)

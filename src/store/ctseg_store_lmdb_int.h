@@ -51,9 +51,11 @@ struct ctseg_lmdb_s {
     uint32_t           incarnation;     /* of the log */
     char               installation[CTSEG_INSTALL_LEN + 1];
 
-    /* a write failed in a way that leaves the disk in doubt */
+    /* a write failed in a way that leaves the disk in doubt; the flag that
+       others have too, or our own */
 
-    atomic_bool        stopped;
+    atomic_int        *stopped;
+    atomic_int         own;
 
     /* registry of what this process has open */
 

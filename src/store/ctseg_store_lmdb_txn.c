@@ -4,8 +4,8 @@
  * only place where a code of LMDB or the system gets its meaning.  Called by
  * ctseg_store_lmdb*.c, on pool threads; a transaction begins and ends within
  * one call of the store.  A failed sync is never tried again: after one the
- * kernel may call lost pages clean, so writing stops for the rest of the
- * process.
+ * kernel may call lost pages clean, so writing stops for good, in this process
+ * and in those that share its flag.
  */
 
 #include <errno.h>
@@ -19,6 +19,19 @@
 #define CTSEG_LMDB_TRIES  3
 
 #define CTSEG_LMDB_META_KEY  "meta"
+
+
+static void
+ctseg_lmdb_stop(ctseg_lmdb_t *db)
+{
+    int  running;
+
+    running = 0;
+
+    /* who has seen it may have written another number */
+
+    (void) atomic_compare_exchange_strong(db->stopped, &running, 1);
+}
 
 
 /*
@@ -71,7 +84,7 @@ ctseg_lmdb_rc(ctseg_lmdb_t *db, int rc, bool write, bool applied)
     }
 
     if (write) {
-        atomic_store(&db->stopped, true);
+        ctseg_lmdb_stop(db);
     }
 
     return CTSEG_FATAL;
@@ -106,7 +119,7 @@ ctseg_lmdb_begin(ctseg_lmdb_txn_t *t, ctseg_lmdb_t *db, ctseg_lmdb_env_t *e,
     t->env = e;
     t->write = write;
 
-    if (write && atomic_load(&db->stopped)) {
+    if (write && atomic_load(db->stopped) != 0) {
         t->rc = MDB_PANIC;
         return;
     }
@@ -177,6 +190,27 @@ ctseg_lmdb_end(ctseg_lmdb_txn_t *t, ctseg_rc_t rc)
 }
 
 
+/*
+ * LMDB gives an environment up, for reading as well, when it could not write
+ * a meta page.  It tries to take that back but does not say whether it could.
+ */
+
+static bool
+ctseg_lmdb_is_given_up(ctseg_lmdb_txn_t *t)
+{
+    int       rc;
+    MDB_txn  *txn;
+
+    rc = mdb_txn_begin(t->env->env, NULL, MDB_RDONLY, &txn);
+
+    if (rc == 0) {
+        mdb_txn_abort(txn);
+    }
+
+    return rc == MDB_PANIC;
+}
+
+
 ctseg_rc_t
 ctseg_lmdb_commit(ctseg_lmdb_txn_t *t)
 {
@@ -200,6 +234,10 @@ ctseg_lmdb_commit(ctseg_lmdb_txn_t *t)
 
     if (rc == EIO && errno != EIO) {
         rc = ENOSPC;
+    }
+
+    if (rc != 0 && ctseg_lmdb_is_given_up(t)) {
+        rc = MDB_PANIC;
     }
 
     t->txn = NULL;

@@ -14,6 +14,7 @@
 #include <sys/random.h>
 
 #include "src/conf/ngx_http_ctseg_conf.h"
+#include "src/bridge/ngx_http_ctseg_stop.h"
 #include "src/bridge/ngx_http_ctseg_task.h"
 #include "src/store/ctseg_lease.h"
 #include "src/store/ctseg_store.h"
@@ -141,6 +142,7 @@ ngx_http_ctseg_postconfiguration(ngx_conf_t *cf)
 
     if (ngx_http_ctseg_rate_zone(cf) != NGX_OK
         || ngx_http_ctseg_count_zone(cf) != NGX_OK
+        || ngx_http_ctseg_stop_zone(cf) != NGX_OK
         || ngx_http_ctseg_metrics_init(cf) != NGX_OK)
     {
         return NGX_ERROR;
@@ -204,6 +206,7 @@ ngx_http_ctseg_init_process(ngx_cycle_t *cycle)
     options.events_size = mcf->events_size;
     options.state_size = mcf->state_size;
     options.high_water = mcf->high_water;
+    options.stopped = ngx_http_ctseg_stop_flag(mcf);
 
     rc = ctseg_store_open(&worker->store, &options, &err);
 

@@ -8,6 +8,7 @@
  */
 
 #include "ngx_http_ctseg_count.h"
+#include "ngx_http_ctseg_stop.h"
 
 
 #define NGX_HTTP_CTSEG_GUARD_MS  100
@@ -133,6 +134,7 @@ ngx_http_ctseg_event_handler(ngx_event_t *ev)
     worker = task->worker;
 
     ngx_http_ctseg_count_tasks(--worker->tasks);
+    ngx_http_ctseg_stop_tell(worker->conf, worker->log);
 
     /* done may free the task, or post it again: release only afterwards */
 

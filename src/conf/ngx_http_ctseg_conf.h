@@ -44,6 +44,7 @@ typedef struct {
     ngx_http_ctseg_region_t   regions[CTSEG_REGION_N];
     ngx_shm_zone_t           *rates;    /* the engine's */
     ngx_shm_zone_t           *counts;   /* the bridge's */
+    ngx_shm_zone_t           *stop;     /* the bridge's */
 
     ngx_str_t                 needed_by;        /* directive that needs a
                                                    store; empty: none does */

@@ -697,8 +697,11 @@ ngx_http_ctseg_collect_done(ngx_http_ctseg_task_t *task)
     item = g->items;
     g->items = NULL;
 
+    /* that all writing has stopped was told once, when it did */
+
     if (g->rc != CTSEG_OK) {
-        ngx_log_error(NGX_LOG_ERR, task->worker->log, 0,
+        ngx_log_error((g->rc == CTSEG_FATAL ? NGX_LOG_INFO : NGX_LOG_ERR),
+                      task->worker->log, 0,
                       "ctseg: events were refused, appending to the store "
                       "failed: %s", ctseg_rc_name(g->rc));
     }

@@ -376,7 +376,8 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
         return;
     }
 
-    ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+    ngx_log_error((save->rc == CTSEG_FATAL ? NGX_LOG_INFO : NGX_LOG_ERR),
+                  run->worker->log, 0,
                   "ctseg: export %V, run %uL: %s: %s", &run->export_id,
                   run->run.number,
                   save->rc == CTSEG_CONFLICT ? "another worker took it over"

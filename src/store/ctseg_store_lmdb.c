@@ -121,8 +121,10 @@ ctseg_lmdb_env_make(const char *path, uint64_t size)
 
     mdb_env_close(env);
 
-    if (rc == 0) {
-        (void) link(fresh, file);
+    if (rc == 0 && link(fresh, file) == -1
+        && (errno == ENOSPC || errno == EDQUOT || errno == EIO))
+    {
+        rc = errno;
     }
 
     (void) unlink(fresh);

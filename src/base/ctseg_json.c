@@ -4,12 +4,16 @@
  * yajl knows the grammar; done around it is what it leaves out: UTF-8, the
  * limit of depth, white space that is not JSON's, an unfinished string
  * behind the text, and surrogates without a partner, which become U+FFFD in
- * the decoded text.  No token costs memory, and nothing recurses.
+ * the decoded text.  No token costs memory, and nothing recurses.  yajl also
+ * writes to what malloc answers without a look at it: its memory comes from
+ * here, and where there is none it is left by longjmp.
  */
 
 #include "ctseg_json.h"
 #include "ctseg_str.h"
 
+#include <setjmp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
@@ -17,8 +21,20 @@
 #define CTSEG_JSON_REPLACEMENT  0xfffd
 
 
+/* a piece of memory of yajl, in the list of all it has */
+
+typedef struct ctseg_json_piece_s  ctseg_json_piece_t;
+
+struct ctseg_json_piece_s {
+    ctseg_json_piece_t   *next;
+    ctseg_json_piece_t  **prev;
+};
+
+
 typedef struct {
     yajl_handle           yajl;
+    ctseg_json_piece_t   *pieces;
+    jmp_buf               lack;         /* of memory */
     ctseg_str_t           in;
     size_t                end;          /* offset behind the last token */
     unsigned              depth;        /* containers open */
@@ -509,10 +525,113 @@ ctseg_json_tail(ctseg_json_scan_t *s)
 }
 
 
+/* ---- the memory of yajl ---- */
+
+static void *
+ctseg_json_own(ctseg_json_scan_t *s, ctseg_json_piece_t *p)
+{
+    if (p == NULL) {
+        longjmp(s->lack, 1);
+    }
+
+    p->next = s->pieces;
+    p->prev = &s->pieces;
+
+    if (p->next != NULL) {
+        p->next->prev = &p->next;
+    }
+
+    s->pieces = p;
+
+    return p + 1;
+}
+
+
+static void
+ctseg_json_disown(ctseg_json_piece_t *p)
+{
+    *p->prev = p->next;
+
+    if (p->next != NULL) {
+        p->next->prev = p->prev;
+    }
+}
+
+
+static void *
+ctseg_json_malloc(void *ctx, size_t n)
+{
+    ctseg_json_piece_t  *p;
+
+    p = malloc(sizeof(ctseg_json_piece_t) + n);
+
+    return ctseg_json_own(ctx, p);  /* style: ALLOC - it looks */
+}
+
+
+static void
+ctseg_json_free(void *ctx, void *data)
+{
+    ctseg_json_piece_t  *p;
+
+    (void) ctx;
+
+    if (data == NULL) {
+        return;
+    }
+
+    p = (ctseg_json_piece_t *) data - 1;
+    ctseg_json_disown(p);
+    free(p);
+}
+
+
+static void *
+ctseg_json_realloc(void *ctx, void *data, size_t n)
+{
+    ctseg_json_piece_t  *p, *grown;
+
+    if (data == NULL) {
+        return ctseg_json_malloc(ctx, n);
+    }
+
+    p = (ctseg_json_piece_t *) data - 1;
+    ctseg_json_disown(p);
+    grown = realloc(p, sizeof(ctseg_json_piece_t) + n);
+
+    if (grown == NULL) {
+
+        /* what there was is still there, and is freed with the rest */
+
+        (void) ctseg_json_own(ctx, p);
+    }
+
+    return ctseg_json_own(ctx, grown);
+}
+
+
 static ctseg_rc_t
 ctseg_json_run(ctseg_json_scan_t *s)
 {
-    yajl_status  status;
+    yajl_status        status;
+    yajl_alloc_funcs   memory;
+
+    if (setjmp(s->lack) != 0) {
+        return ctseg_err(s->err, CTSEG_NOMEM, "out of memory");
+    }
+
+    memory.malloc = ctseg_json_malloc;
+    memory.realloc = ctseg_json_realloc;
+    memory.free = ctseg_json_free;
+    memory.ctx = s;
+
+    s->yajl = yajl_alloc(&ctseg_json_callbacks, &memory, s);
+
+    if (s->yajl == NULL) {
+        return ctseg_err(s->err, CTSEG_NOMEM, "out of memory");
+    }
+
+    (void) yajl_config(s->yajl, yajl_dont_validate_strings, 1);
 
     status = yajl_parse(s->yajl, (const unsigned char *) s->in.data,
                         s->in.len);
@@ -566,17 +685,12 @@ ctseg_json_scan(ctseg_str_t text, unsigned max_depth, ctseg_json_token_pt cb,
     s.data = data;
     s.err = err;
 
-    s.yajl = yajl_alloc(&ctseg_json_callbacks, NULL, &s);
-
-    if (s.yajl == NULL) {
-        return ctseg_err(err, CTSEG_NOMEM, "out of memory");
-    }
-
-    (void) yajl_config(s.yajl, yajl_dont_validate_strings, 1);
-
     rc = ctseg_json_run(&s);
 
-    yajl_free(s.yajl);
+    while (s.pieces != NULL) {
+        ctseg_json_free(&s, s.pieces + 1);
+    }
+
     ctseg_buf_free(&s.scratch);
 
     return rc;

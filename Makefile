@@ -135,6 +135,16 @@ asan: deps-test ## the tests under AddressSanitizer and UBSan
 		t/tools/prove.sh $(or $(TESTS),$(wildcard t/[2-7]*.t) \
 		$(patsubst %,$(BUILD)/asan/unit/%,$(UNIT_NAMES)))
 
+# what takes chances, with many more of them than "make test" does
+
+SEEDS ?=	1..100
+
+.PHONY: torture
+torture: prepare ## power cuts and random sequences at length; SEEDS=1..100
+	@CTSEG_SEEDS=$(SEEDS) BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) \
+		t/tools/prove.sh $(OUT)/unit/store/test_store_power \
+		t/44-model.t
+
 # uninitvar: cppcheck takes the address of a struct for its use; the analyzer
 # of gcc, below, knows better
 

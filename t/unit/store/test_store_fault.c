@@ -323,7 +323,7 @@ main(void)
         cmocka_unit_test(test_alloc)
     };
 
-    ctseg_disk_unsynced = true;
+    dk_init();
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

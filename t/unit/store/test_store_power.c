@@ -8,8 +8,8 @@
  * under way all or nothing, and must take more.
  *
  * It knows contents of files, not directories: that the name of a new file
- * survives is not shown here.  CTSEG_SEEDS=100 makes as many runs, each with
- * other chances.
+ * survives is not shown here.  CTSEG_SEEDS=1..100 makes a hundred runs, each
+ * with other chances; what fails once can be had again by its seed.
  */
 
 #include "disk_test.h"
@@ -40,6 +40,7 @@ typedef struct {
 static file_t             files[CTSEG_DISK_PARTS];
 static const dk_model_t  *before, *after;       /* the call under way */
 static uint64_t           chance;
+static unsigned           seed;
 static unsigned           disks;                /* that were made */
 static unsigned           done;                 /* of them show "after" */
 
@@ -125,15 +126,16 @@ examine(st_t *st)
     rc = dk_open(st);
 
     if (rc != CTSEG_OK) {
-        fail_msg("disk %u: it does not open: %s", disks, ctseg_rc_name(rc));
+        fail_msg("seed %u, disk %u: it does not open: %s", seed, disks,
+                 ctseg_rc_name(rc));
     }
 
     old = dk_differs(st->store, before);
     new = dk_differs(st->store, after);
 
     if (old != NULL && new != NULL) {
-        fail_msg("disk %u: not as before: %s; nor as after: %s", disks, old,
-                 new);
+        fail_msg("seed %u, disk %u: not as before: %s; nor as after: %s",
+                 seed, disks, old, new);
     }
 
     done += new == NULL && old != NULL;
@@ -342,13 +344,13 @@ watch(int kind, int part, int fd, off_t at, const void *data, size_t n)
 
 
 static void
-run(uint64_t seed)
+run(void)
 {
     st_t         st;
     unsigned     i;
     dk_model_t   m, next;
 
-    chance = seed * 0x9e3779b97f4a7c15 + 1;
+    chance = (uint64_t) seed * 0x9e3779b97f4a7c15 + 1;
 
     for (i = CTSEG_DISK_EVENTS; i < CTSEG_DISK_PARTS; i++) {
         files[i].known = false;
@@ -391,16 +393,21 @@ run(uint64_t seed)
 static void
 test_power(void **state)
 {
-    unsigned     seed, seeds;
+    unsigned     first, last;
     const char  *text;
 
     (void) state;
 
     text = getenv("CTSEG_SEEDS");
-    seeds = text == NULL ? 2 : (unsigned) strtoul(text, NULL, 10);
+    first = 1;
+    last = 2;
 
-    for (seed = 1; seed <= seeds; seed++) {
-        run(seed);
+    if (text != NULL && sscanf(text, "%u..%u", &first, &last) == 1) {
+        last = first;
+    }
+
+    for (seed = first; seed <= last; seed++) {
+        run();
     }
 
     print_message("# %u disks, %u of them with what was under way\n", disks,
@@ -419,7 +426,7 @@ main(void)
         cmocka_unit_test(test_power)
     };
 
-    ctseg_disk_unsynced = true;
+    dk_init();
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ my $api = Ctseg::Api->new($t->url(1, '/ctseg/api'));
 my $each = 3;			# events a body
 my $body = 0;			# the number of the next one
 my (%acked, %refused);		# bodies by their number
-my $told = 0;			# times that an error of the disk was to be told
+my $told = 0;			# times an error of the disk was to be told
 
 is(upload(20), 20, 'a good disk takes all');
 cmp_ok($disk->calls('sync', 'events'), '>', 0, 'and is seen by the test');

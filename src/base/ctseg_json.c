@@ -563,9 +563,10 @@ ctseg_json_malloc(void *ctx, size_t n)
 {
     ctseg_json_piece_t  *p;
 
+    /* style: ALLOC - own looks at it, for all of them */
     p = malloc(sizeof(ctseg_json_piece_t) + n);
 
-    return ctseg_json_own(ctx, p);  /* style: ALLOC - it looks */
+    return ctseg_json_own(ctx, p);
 }
 
 

@@ -113,6 +113,14 @@ void ngx_http_ctseg_call_problem(ngx_http_ctseg_call_t *call,
 void ngx_http_ctseg_call_store_problem(ngx_http_ctseg_call_t *call,
     ctseg_rc_t rc, const ctseg_err_t *err, const char *noun);
 
+/*
+ * A list has passed over damaged records, see ctseg_state.h: say so in the
+ * error log.  How many; 0 when there was none.
+ */
+
+ngx_uint_t ngx_http_ctseg_call_damage(ngx_http_ctseg_call_t *call,
+    const ctseg_err_t *err);
+
 /* does If-Match (when there) allow this revision? else 412 is the answer */
 
 bool ngx_http_ctseg_call_matches(ngx_http_ctseg_call_t *call,

@@ -87,6 +87,46 @@ ngx_http_ctseg_export_collect(void *data, const ctseg_export_t *e)
 }
 
 
+/* an export of a list: what of it does not read is left out and noted */
+
+static ctseg_rc_t
+ngx_http_ctseg_export_line(ngx_http_ctseg_call_t *call,
+    ctseg_json_writer_t *w, const char *id, ctseg_err_t *err)
+{
+    ctseg_rc_t       rc;
+    ctseg_err_t      one;
+    ctseg_export_t   e;
+    ctseg_limits_t   limits;
+
+    ngx_memzero(&one, sizeof(ctseg_err_t));
+    ngx_memzero(&limits, sizeof(ctseg_limits_t));
+
+    rc = ctseg_export_get(call->task.worker->store, ctseg_str(id), &e, &one);
+
+    if (rc == CTSEG_OK) {
+        rc = ngx_http_ctseg_export_item(call, w, &e, &one);
+
+        if (rc == CTSEG_CORRUPT) {
+            ctseg_export_render(w, NULL, &e, NULL, &limits, ctseg_now_ms());
+        }
+    }
+
+    if (rc == CTSEG_OK) {
+        return CTSEG_OK;
+    }
+
+    if (rc == CTSEG_CORRUPT && err->code == CTSEG_CORRUPT) {
+        err->offset++;
+        return CTSEG_OK;
+    }
+
+    *err = one;
+    err->offset = 1;
+
+    return rc == CTSEG_CORRUPT ? CTSEG_OK : rc;
+}
+
+
 void
 ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task)
 {
@@ -95,7 +135,6 @@ ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task)
     ctseg_rc_t                     rc;
     ctseg_err_t                    err;
     ctseg_query_t                 *q;
-    ctseg_export_t                 e;
     ctseg_problems_t               problems;
     ctseg_json_writer_t            w;
     ngx_http_ctseg_call_t         *call;
@@ -136,17 +175,16 @@ ngx_http_ctseg_export_list_thread(ngx_http_ctseg_task_t *task)
             break;
         }
 
-        rc = ctseg_export_get(task->worker->store, ctseg_str(id), &e, &err);
-
-        if (rc == CTSEG_OK) {
-            rc = ngx_http_ctseg_export_item(call, &w, &e, &err);
-        }
+        rc = ngx_http_ctseg_export_line(call, &w, id, &err);
     }
 
     ngx_http_ctseg_list_close(&w, q->page, q->per_page, list.ids.n);
     ngx_http_ctseg_items_free(&list.ids);
 
-    if (rc != CTSEG_OK) {
+    if (rc == CTSEG_OK) {
+        (void) ngx_http_ctseg_call_damage(call, &err);
+
+    } else {
         ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
     }
 }
@@ -588,7 +626,10 @@ ngx_http_ctseg_run_list_thread(ngx_http_ctseg_task_t *task)
     ngx_http_ctseg_list_close(&w, page, per_page, items.n);
     ngx_http_ctseg_items_free(&items);
 
-    if (rc != CTSEG_OK) {
+    if (rc == CTSEG_OK) {
+        (void) ngx_http_ctseg_call_damage(call, &err);
+
+    } else {
         ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
     }
 }

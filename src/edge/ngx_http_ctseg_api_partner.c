@@ -103,7 +103,10 @@ ngx_http_ctseg_partner_list_thread(ngx_http_ctseg_task_t *task)
 
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_call_store_problem(call, rc, &err, "partner");
+        return;
     }
+
+    (void) ngx_http_ctseg_call_damage(call, &err);
 }
 
 

@@ -168,11 +168,24 @@ ngx_http_ctseg_status_store(ctseg_json_writer_t *w,
 }
 
 
+/* the list is walked for what does not read in it */
+
+static bool
+ngx_http_ctseg_status_partner(void *data, const ctseg_partner_t *p)
+{
+    (void) data;
+    (void) p;
+
+    return true;
+}
+
+
 void
 ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
 {
     unsigned                  i, counts[CTSEG_STOPPED + 1];
     ctseg_rc_t                rc;
+    ngx_uint_t                damaged;
     ctseg_err_t               err;
     ctseg_usage_t             usage;
     ctseg_retain_t            retain;
@@ -194,7 +207,16 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
                                counts, &err);
     }
 
+    damaged = 0;
+
     if (rc == CTSEG_OK) {
+        damaged = ngx_http_ctseg_call_damage(call, &err);
+        rc = ctseg_partner_list(worker->store, ngx_http_ctseg_status_partner,
+                                NULL, &err);
+    }
+
+    if (rc == CTSEG_OK) {
+        damaged += ngx_http_ctseg_call_damage(call, &err);
         rc = ngx_http_ctseg_status_held(worker, &retain, &err);
     }
 
@@ -230,6 +252,7 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
     }
 
     ctseg_jw_close(&w, '}');
+    ctseg_jw_uint(&w, "damaged", damaged);
     ctseg_jw_close(&w, '}');
     ctseg_buf_char(&call->out, '\n');
 }

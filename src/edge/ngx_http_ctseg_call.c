@@ -133,6 +133,26 @@ ngx_http_ctseg_call_store_problem(ngx_http_ctseg_call_t *call, ctseg_rc_t rc,
 }
 
 
+ngx_uint_t
+ngx_http_ctseg_call_damage(ngx_http_ctseg_call_t *call,
+    const ctseg_err_t *err)
+{
+    if (err->code != CTSEG_CORRUPT) {
+        return 0;
+    }
+
+    if (err->offset > 1) {
+        (void) snprintf(call->log, sizeof(call->log), "%.200s, and %zu more",
+                        err->text, err->offset - 1);
+
+    } else {
+        (void) snprintf(call->log, sizeof(call->log), "%s", err->text);
+    }
+
+    return err->offset > 0 ? err->offset : 1;
+}
+
+
 bool
 ngx_http_ctseg_call_matches(ngx_http_ctseg_call_t *call, uint64_t revision)
 {

@@ -251,23 +251,52 @@ ctseg_state_page_cb(void *data, ctseg_str_t key, ctseg_str_t value,
 }
 
 
+/* the first one is told, the others are counted */
+
+static void
+ctseg_state_damage(ctseg_err_t *err, const ctseg_err_t *one)
+{
+    size_t  n;
+
+    n = err->code == CTSEG_CORRUPT ? err->offset : 0;
+
+    if (n == 0) {
+        *err = *one;
+        err->code = CTSEG_CORRUPT;
+    }
+
+    err->offset = n + 1;
+}
+
+
 static ctseg_rc_t
 ctseg_state_page_walk(ctseg_state_page_t *page, ctseg_state_each_pt cb,
     void *data, ctseg_err_t *err)
 {
     unsigned             i;
     ctseg_rc_t           rc;
+    ctseg_err_t          one;
     ctseg_str_t          value;
     ctseg_state_item_t  *it;
+
+    memset(&one, 0, sizeof(ctseg_err_t));
 
     for (i = 0; i < page->n; i++) {
         it = &page->item[i];
         value.len = it->len;
         value.data = page->bytes.data + it->value;
 
-        rc = cb(data, page->bytes.data + it->key, value, it->rev, err);
+        rc = cb(data, page->bytes.data + it->key, value, it->rev, &one);
 
-        if (rc != CTSEG_OK) {
+        if (rc == CTSEG_CORRUPT) {
+            ctseg_state_damage(err, &one);
+
+        } else if (rc != CTSEG_OK) {
+
+            if (rc != CTSEG_AGAIN) {
+                *err = one;
+            }
+
             return rc;
         }
     }
@@ -284,7 +313,14 @@ ctseg_state_each(ctseg_store_t *s, const char *prefix,
     bool                 begun;
     uint64_t             rev;
     ctseg_rc_t           rc;
+    ctseg_err_t          local;
     ctseg_state_page_t  *page;
+
+    if (err == NULL) {
+        err = &local;
+    }
+
+    (void) ctseg_err(err, CTSEG_OK, "%s", "");
 
     page = calloc(1, sizeof(ctseg_state_page_t));
 

@@ -15,6 +15,10 @@
  *                            digits
  *   alarm/<name>             when an operator was told of something
  *
+ * A record that does not read hides no other: lists pass over it, answer OK,
+ * and leave CORRUPT in err->code, the first such record in err->text and
+ * their number in err->offset.
+ *
  * "p->rev", "e->rev", "r->rev" carry the revision of the record read and are
  * what a put expects; a put that succeeds updates it.
  */

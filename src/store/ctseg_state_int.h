@@ -49,8 +49,9 @@ ctseg_rc_t ctseg_state_err(ctseg_err_t *err, ctseg_rc_t rc,
 
 /*
  * Every record of a prefix, ascending.  The callback runs outside of any
- * transaction, so it may call the store; key has a NUL.  Anything but OK from
- * it ends the walk and is the answer, AGAIN ends it with OK.
+ * transaction, so it may call the store; key has a NUL.  CORRUPT from it is
+ * noted in err, as the lists of ctseg_state.h say, and the walk goes on.  What
+ * else is not OK ends it and is the answer, AGAIN ends it with OK.
  */
 
 typedef ctseg_rc_t (*ctseg_state_each_pt)(void *data, const char *key,

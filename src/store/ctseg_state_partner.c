@@ -299,8 +299,11 @@ ctseg_partner_delete_once(ctseg_store_t *s, ctseg_str_t id, ctseg_err_t *err)
 {
     char                 key[CTSEG_STATE_KEY_MAX];
     ctseg_rc_t           rc;
+    ctseg_err_t          local;
     ctseg_partner_t      p;
     ctseg_partner_use_t  use;
+
+    err = err != NULL ? err : &local;
 
     rc = ctseg_partner_get(s, id, &p, err);
 
@@ -326,6 +329,10 @@ ctseg_partner_delete_once(ctseg_store_t *s, ctseg_str_t id, ctseg_err_t *err)
     use.err = err;
 
     rc = ctseg_export_list(s, ctseg_partner_use_cb, &use, err);
+
+    if (rc == CTSEG_OK && err->code == CTSEG_CORRUPT) {
+        rc = CTSEG_CORRUPT;             /* it may be one that uses it */
+    }
 
     if (rc == CTSEG_OK) {
         rc = use.rc;

@@ -47,6 +47,17 @@ UNIT_CFLAGS =	-std=c11 -D_GNU_SOURCE -g -O1 $(WARN) \
 		$(SANITIZE_$(PROFILE))
 UNIT_LIBS =	-lcmocka -lyajl -llmdb -lcurl -lpthread
 
+# fuzz targets are always watched, also in their short form
+
+CLANG =		clang
+FUZZ_CFLAGS =	-std=c11 -D_GNU_SOURCE -g -O1 $(WARN) \
+		-fsanitize=address,undefined -fno-sanitize-recover=all \
+		-fno-omit-frame-pointer
+FUZZ_LIBS =	-lyajl -llmdb -lpthread
+FUZZ_SECONDS ?=	60
+FUZZ_JOBS ?=	2
+FUZZ ?=		$(FUZZ_NAMES)
+
 # for the tests
 
 TESTS ?=
@@ -119,7 +130,7 @@ test: prepare ## all tests; TESTS="t/30-api.t" for some of them
 	@BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) t/tools/prove.sh $(TESTS)
 
 .PHONY: prepare
-prepare: deps-test build units shims
+prepare: deps-test build units fuzzers shims
 
 .PHONY: unit
 unit: deps-test units ## only the tests of the plain C below the line
@@ -144,6 +155,16 @@ torture: prepare ## power cuts and random sequences at length; SEEDS=1..100
 	@CTSEG_SEEDS=$(SEEDS) BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) \
 		t/tools/prove.sh $(OUT)/unit/store/test_store_power \
 		t/44-model.t
+
+.PHONY: guard
+guard: prepare ## the tests while no call may block the event loop
+	@CTSEG_GUARD=1 BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) \
+		t/tools/prove.sh $(or $(TESTS),$(wildcard t/[2-7]*.t))
+
+.PHONY: fuzz
+fuzz: deps-fuzz fuzzers-clang ## libFuzzer on what reads foreign bytes; FUZZ_SECONDS=600 FUZZ=json
+	@printf '%s\n' $(FUZZ) | BUILD=$(OUT) xargs -P $(FUZZ_JOBS) -I T \
+		t/tools/fuzz.sh T $(FUZZ_SECONDS)
 
 # uninitvar: cppcheck takes the address of a struct for its use; the analyzer
 # of gcc, below, knows better
@@ -214,6 +235,52 @@ $(OUT)/unit/flags: always
 	@echo "$(CC) $(UNIT_CFLAGS)" > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
+# fuzz targets, twice: build/fuzz/fuzz_* runs over the corpus and a little
+# beyond it, build/fuzz/clang/fuzz_* is the one with libFuzzer
+
+FUZZ_NAMES :=	$(patsubst t/fuzz/fuzz_%.c,%,$(FUZZERS))
+FUZZ_BINS :=	$(patsubst %,$(OUT)/fuzz/fuzz_%,$(FUZZ_NAMES))
+FUZZ_CLANG :=	$(patsubst %,$(OUT)/fuzz/clang/fuzz_%,$(FUZZ_NAMES))
+FUZZ_OBJS :=	$(patsubst src/%.c,$(OUT)/fuzz/obj/%.o,$(PURE))
+FUZZ_OBJS_CL :=	$(patsubst src/%.c,$(OUT)/fuzz/clang/obj/%.o,$(PURE))
+
+.PHONY: fuzzers fuzzers-clang
+fuzzers: $(FUZZ_BINS)
+fuzzers-clang: $(FUZZ_CLANG)
+
+$(OUT)/fuzz/obj/%.o: src/%.c $(OUT)/fuzz/flags | deps-test
+	@mkdir -p $(@D)
+	@$(CC) $(FUZZ_CFLAGS) -MMD -MP -c $< -o $@
+
+$(OUT)/fuzz/clang/obj/%.o: src/%.c $(OUT)/fuzz/flags | deps-fuzz
+	@mkdir -p $(@D)
+	@$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+$(OUT)/fuzz/libctseg.a: $(FUZZ_OBJS) $(OUT)/inputs
+	@rm -f $@
+	@ar rcs $@ $(FUZZ_OBJS)
+
+$(OUT)/fuzz/clang/libctseg.a: $(FUZZ_OBJS_CL) $(OUT)/inputs
+	@rm -f $@
+	@ar rcs $@ $(FUZZ_OBJS_CL)
+
+$(FUZZ_BINS): $(OUT)/fuzz/fuzz_%: t/fuzz/fuzz_%.c t/fuzz/driver.c \
+		$(wildcard t/fuzz/*.h) $(OUT)/fuzz/libctseg.a
+	@echo "cc $<"
+	@$(CC) $(FUZZ_CFLAGS) -Isrc $< t/fuzz/driver.c -o $@ \
+		$(OUT)/fuzz/libctseg.a $(FUZZ_LIBS)
+
+$(FUZZ_CLANG): $(OUT)/fuzz/clang/fuzz_%: t/fuzz/fuzz_%.c \
+		$(wildcard t/fuzz/*.h) $(OUT)/fuzz/clang/libctseg.a
+	@echo "$(CLANG) $<"
+	@$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -Isrc $< -o $@ \
+		$(OUT)/fuzz/clang/libctseg.a $(FUZZ_LIBS)
+
+$(OUT)/fuzz/flags: always
+	@mkdir -p $(@D)/clang
+	@echo "$(CC) $(CLANG) $(FUZZ_CFLAGS)" > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
 # shared objects that tests put before the system's (LD_PRELOAD)
 
 SHIMS :=	$(patsubst t/fault/%.c,$(OUT)/%.so,$(wildcard t/fault/*.c))
@@ -225,16 +292,17 @@ $(OUT)/%.so: t/fault/%.c | deps-test
 	@mkdir -p $(@D)
 	@echo "cc $<"
 	@$(CC) -std=c11 -D_GNU_SOURCE -g -O1 $(WARN) -fPIC -shared $< -o $@ \
-		-ldl -lpthread
+		$$(sed -n 's/^ \* link: //p' $<) -ldl -lpthread
 
+-include $(FUZZ_OBJS:.o=.d) $(FUZZ_OBJS_CL:.o=.d)
 -include $(UNIT_OBJS:.o=.d) $(patsubst %,$(OUT)/unit/obj/t/%.d,$(UNIT_NAMES))
 
 
 # ---- the rest ----
 
-.PHONY: deps deps-build deps-test deps-lint deps-bench deps-demo
+.PHONY: deps deps-build deps-test deps-lint deps-bench deps-demo deps-fuzz
 deps: deps-test
-deps-build deps-test deps-lint deps-bench deps-demo:
+deps-build deps-test deps-lint deps-bench deps-demo deps-fuzz:
 	@t/tools/deps.sh $(patsubst deps-%,%,$@)
 
 .PHONY: clean

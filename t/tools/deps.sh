@@ -2,7 +2,7 @@
 
 # Install the Debian packages that a make target needs and that are missing.
 #
-#   t/tools/deps.sh build|test|lint|bench|demo
+#   t/tools/deps.sh build|test|lint|bench|demo|fuzz
 #
 # Says nothing when all are there.  CTSEG_DEPS=no skips the check, for systems
 # where the same things come from elsewhere.
@@ -19,7 +19,8 @@ case "${1-build}" in
     test)   need="$build $run libcmocka-dev openssl tzdata" ;;
     lint)   need="$build $run libcmocka-dev cppcheck nodejs npm" ;;
     bench)  need="$build $run wrk procps" ;;
-    *)      echo "usage: $0 build|test|lint|bench|demo" >&2; exit 2 ;;
+    fuzz)   need="$build clang libclang-rt-dev" ;;
+    *)      echo "usage: $0 build|test|lint|bench|demo|fuzz" >&2; exit 2 ;;
 esac
 
 if [ "${CTSEG_DEPS-}" = no ]; then

@@ -4,8 +4,8 @@
 #
 #   BUILD=build t/tools/prove.sh [test ...]
 #
-# Without names: t/*.t and the unit tests of the build.  V=1 shows each line,
-# TEST_JOBS=n runs n at a time.
+# Without names: t/*.t, the unit tests and the fuzz targets of the build.  V=1
+# shows each line, TEST_JOBS=n runs n at a time.
 
 set -eu
 
@@ -30,9 +30,9 @@ unset TZ || true
 
 if [ $# -eq 0 ]; then
     set -- t/*.t
-    for test in "$BUILD"/unit/*/test_*; do
+    for test in "$BUILD"/unit/*/test_* "$BUILD"/fuzz/fuzz_*; do
         case $test in
-            *'*'* | *.d)  ;;
+            *'*'* | *.d | *.input)  ;;
             *)  set -- "$@" "${test#"$PWD"/}" ;;
         esac
     done

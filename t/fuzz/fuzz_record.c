@@ -1,0 +1,392 @@
+/*
+ * Records of the state store, whatever they say.  One that reads keeps the
+ * bounds its readers rely on, is shown as JSON, and is written and read
+ * again as it was; anything else is CORRUPT and names its key.  A word for
+ * the type, then a field in each line, "tag kind value" with the kinds u, i
+ * and s, written with a right checksum; after the word "raw" the bytes of a
+ * record themselves, its checksum set right.
+ */
+
+#include <inttypes.h>
+
+#include "base/ctseg_crc32c.h"
+#include "model/ctseg_run.h"
+#include "store/ctseg_record.h"
+#include "fuzz.h"
+#include "fuzz_store.h"
+
+
+#define ID   "0193b4c5d6e7f8091a2b"
+#define NOW  1767225600000LL
+
+
+typedef struct {
+    const char           *word;
+    const char           *key;
+    ctseg_record_type_t   type;
+    void                (*check)(fuzz_store_t *fs, ctseg_store_t *s,
+                                 const char *key);
+} kind_t;
+
+
+static void
+check_corrupt(ctseg_rc_t rc, const ctseg_err_t *err, const char *key)
+{
+    fuzz_check(rc == CTSEG_CORRUPT);
+    fuzz_check(fuzz_has(err->text, key));
+}
+
+
+/* the record that is written now is the last of its kind: it stays */
+
+static void
+keep(const fuzz_store_t *fs, const char *key, ctseg_buf_t *bytes)
+{
+    ctseg_buf_reset(bytes);
+    ctseg_buf_str(bytes, fuzz_store_bytes(fs, key));
+    fuzz_check(!bytes->failed);
+}
+
+
+static void
+check_export(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    ctseg_rc_t           rc;
+    ctseg_buf_t          out = { NULL, 0, 0, false };
+    ctseg_err_t          err;
+    ctseg_export_t       e, again;
+    ctseg_limits_t       limits = { 100, 1000 };
+    ctseg_json_writer_t  w = { .buf = &out, .comma = false };
+
+    rc = ctseg_export_get(s, ctseg_str(ID), &e, &err);
+
+    if (rc != CTSEG_OK) {
+        check_corrupt(rc, &err, key);
+        return;
+    }
+
+    fuzz_check(e.npriority <= CTSEG_PRIORITY_MAX);
+    fuzz_check(ctseg_status_name(e.status) != NULL);
+    fuzz_check(ctseg_freq_name(e.freq) != NULL);
+    fuzz_check(ctseg_type_name(e.type) != NULL);
+
+    ctseg_export_render(&w, NULL, &e, NULL, &limits, NOW);
+    fuzz_check(!out.failed);
+
+    /* texts are as they were stored, so that one of them may be no UTF-8 */
+
+    if (fuzz_utf8(ctseg_buf_slice(&out)) == out.len) {
+        fuzz_check_json(&out);
+    }
+
+    fuzz_check(ctseg_export_put(s, &e, NULL) == CTSEG_OK);
+    fuzz_check(ctseg_export_get(s, ctseg_str(ID), &again, NULL) == CTSEG_OK);
+    fuzz_check(memcmp(&e, &again, sizeof(ctseg_export_t)) == 0);
+
+    keep(fs, key, &out);
+    fuzz_check(ctseg_export_put(s, &again, NULL) == CTSEG_OK);
+    fuzz_check(ctseg_str_eq(ctseg_buf_slice(&out),
+                            fuzz_store_bytes(fs, key)));
+    ctseg_buf_free(&out);
+}
+
+
+static void
+check_run_shown(const ctseg_run_t *run)
+{
+    double               eta;
+    ctseg_buf_t          out = { NULL, 0, 0, false };
+    ctseg_limits_t       limits = { 100, 1000 };
+    ctseg_export_t       e;
+    ctseg_json_writer_t  w = { .buf = &out, .comma = false };
+
+    memset(&e, 0, sizeof(ctseg_export_t));
+    e.type = CTSEG_TYPE_EVENT;
+    e.set = CTSEG_SET_SYSTEM;
+    e.freq = CTSEG_FREQ_LIVE;
+    e.status = CTSEG_RUNNING;
+
+    eta = ctseg_run_eta(run, &limits, NOW);
+    fuzz_check(eta >= 0 || (eta > -1.5 && eta < -0.5));
+
+    ctseg_export_render(&w, NULL, &e, run, &limits, NOW);
+    fuzz_check(!out.failed);
+
+    if (fuzz_utf8(ctseg_buf_slice(&out)) == out.len) {
+        fuzz_check_json(&out);
+    }
+
+    ctseg_buf_free(&out);
+}
+
+
+static bool
+count_cb(void *data, const ctseg_run_t *run)
+{
+    fuzz_check(run->number == 7);
+    (*(unsigned *) data)++;
+
+    return true;
+}
+
+
+static void
+check_run(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    unsigned     n;
+    ctseg_rc_t   rc;
+    ctseg_buf_t  out = { NULL, 0, 0, false };
+    ctseg_err_t  err;
+    ctseg_run_t  run, again;
+
+    /* a list passes over what does not read, and says so */
+
+    n = 0;
+    memset(&err, 0, sizeof(ctseg_err_t));
+    fuzz_check(ctseg_run_list(s, ID, count_cb, &n, &err) == CTSEG_OK);
+    fuzz_check((err.code == CTSEG_CORRUPT) == (n == 0));
+
+    rc = n == 1 ? CTSEG_OK : CTSEG_CORRUPT;
+    fuzz_check(ctseg_run_get(s, ID, 7, &run, &err) == rc);
+
+    if (rc != CTSEG_OK) {
+        check_corrupt(rc, &err, key);
+        return;
+    }
+
+    fuzz_check(run.lo <= run.cursor && run.cursor <= run.hi);
+    fuzz_check(ctseg_run_status_name(run.status) != NULL);
+    fuzz_check(run.pinned.npriority <= CTSEG_PRIORITY_MAX);
+    check_run_shown(&run);
+
+    fuzz_check(ctseg_run_put(s, &run, NULL) == CTSEG_OK);
+    fuzz_check(ctseg_run_get(s, ID, 7, &again, NULL) == CTSEG_OK);
+    fuzz_check(memcmp(&run, &again, sizeof(ctseg_run_t)) == 0);
+
+    keep(fs, key, &out);
+    fuzz_check(ctseg_run_put(s, &again, NULL) == CTSEG_OK);
+    fuzz_check(ctseg_str_eq(ctseg_buf_slice(&out),
+                            fuzz_store_bytes(fs, key)));
+    ctseg_buf_free(&out);
+}
+
+
+static void
+check_partner(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    ctseg_rc_t           rc;
+    ctseg_buf_t          out = { NULL, 0, 0, false };
+    ctseg_err_t          err;
+    ctseg_partner_t      p, old, again;
+    ctseg_json_writer_t  w = { .buf = &out, .comma = false };
+
+    (void) fs;
+
+    rc = ctseg_partner_get(s, ctseg_str(ID), &p, &err);
+
+    if (rc != CTSEG_OK) {
+        check_corrupt(rc, &err, key);
+        return;
+    }
+
+    fuzz_check((unsigned) p.region < CTSEG_REGION_N);
+    ctseg_partner_render(&w, &p, NULL);
+    fuzz_check(!out.failed);
+
+    if (fuzz_utf8(ctseg_buf_slice(&out)) == out.len) {
+        fuzz_check_json(&out);
+    }
+
+    old = p;
+    fuzz_check(ctseg_partner_update(s, &p, &old, NOW, NULL) == CTSEG_OK);
+    fuzz_check(p.revision == old.revision + 1 && p.updated_ms == NOW);
+    fuzz_check(ctseg_partner_get(s, ctseg_str(ID), &again, NULL)
+               == CTSEG_OK);
+    fuzz_check(memcmp(&p, &again, sizeof(ctseg_partner_t)) == 0);
+
+    ctseg_buf_free(&out);
+}
+
+
+static void
+check_reply(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    uint64_t       rev;
+    ctseg_rc_t     rc;
+    ctseg_err_t    err;
+    ctseg_reply_t  reply;
+
+    memset(&reply, 0, sizeof(ctseg_reply_t));
+    (void) snprintf(reply.key, sizeof(reply.key), "%s", ID);
+    reply.request = 42;
+    rev = fs->revision;
+
+    rc = ctseg_reply_claim(s, &reply, NOW, &err);
+
+    switch (rc) {
+
+    case CTSEG_OK:
+        fuzz_check(fs->revision > rev);
+        fuzz_check(reply.request == 42 && reply.status == 0);
+        reply.status = 201;
+        ctseg_buf_cstr(&reply.body, "{}");
+        fuzz_check(ctseg_reply_fill(s, &reply, NULL) == CTSEG_OK);
+        fuzz_check(ctseg_reply_claim(s, &reply, NOW, NULL)
+                   == CTSEG_CONFLICT);
+        fuzz_check(reply.status == 201 && reply.request == 42);
+        break;
+
+    case CTSEG_CONFLICT:
+        fuzz_check(fs->revision == rev);
+        fuzz_check(reply.status <= 599);
+        fuzz_check(reply.at_ms >= NOW - CTSEG_DAY_MS);
+        break;
+
+    default:
+        check_corrupt(rc, &err, key);
+    }
+
+    ctseg_buf_free(&reply.body);
+}
+
+
+static const kind_t  kinds[] = {
+    { "export", "export/" ID, CTSEG_RECORD_EXPORT, check_export },
+    { "run", "run/" ID "/0000000000000007", CTSEG_RECORD_RUN, check_run },
+    { "partner", "partner/" ID, CTSEG_RECORD_PARTNER, check_partner },
+    { "reply", "reply/" ID, CTSEG_RECORD_REPLY, check_reply }
+};
+
+
+/* ---- the input as a record ---- */
+
+static void
+write_field(ctseg_buf_t *out, ctseg_str_t line)
+{
+    bool         ok;
+    int64_t      tag, number;
+    ctseg_str_t  text, kind;
+
+    text = fuzz_until(&line, " ");
+    kind = fuzz_until(&line, " ");
+
+    if (!ctseg_str_int64(text, &tag) || kind.len != 1) {
+        return;
+    }
+
+    ok = ctseg_str_int64(line, &number);
+
+    switch (kind.data[0]) {
+
+    case 's':
+        ctseg_record_bytes(out, (uint8_t) tag, line);
+        break;
+
+    case 'i':
+        ctseg_record_int(out, (uint8_t) tag, ok ? number : INT64_MAX);
+        break;
+
+    default:
+        ctseg_record_uint(out, (uint8_t) tag,
+                          ok ? (uint64_t) number : UINT64_MAX);
+    }
+}
+
+
+/* any bytes, read as each type by every getter */
+
+static void
+check_raw(ctseg_str_t in)
+{
+    int             type, tag;
+    char            text[40];
+    ctseg_str_t     s;
+    ctseg_record_t  r;
+
+    for (type = 0; type < 10; type++) {
+
+        for (tag = 0; tag < 512; tag++) {
+            if (tag % 16 == 0) {
+                (void) ctseg_record_open(&r, in, (ctseg_record_type_t) type);
+
+                if (r.rc != CTSEG_OK) {
+                    break;
+                }
+            }
+
+            s = ctseg_record_get_bytes(&r, (uint8_t) tag);
+            fuzz_check(s.len <= in.len);
+            (void) ctseg_record_get_uint(&r, (uint8_t) tag);
+            (void) ctseg_record_get_int(&r, (uint8_t) (tag + 1));
+            ctseg_record_get_cstr(&r, (uint8_t) (tag - 1), text,
+                                  sizeof(text));
+            fuzz_check(memchr(text, '\0', sizeof(text)) != NULL);
+        }
+    }
+}
+
+
+static void
+store_raw(ctseg_buf_t *out, ctseg_str_t in)
+{
+    unsigned  i;
+    uint32_t  crc;
+
+    ctseg_buf_str(out, in);
+
+    if (in.len >= 6) {
+        crc = ctseg_crc32c(0, out->data, out->len - 4);
+
+        for (i = 0; i < 4; i++) {
+            out->data[out->len - 4 + i] = (char) (crc >> (8 * i));
+        }
+    }
+
+    check_raw(ctseg_buf_slice(out));
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint64_t        rev;
+    unsigned        i;
+    ctseg_str_t     in, word;
+    ctseg_buf_t     out = { NULL, 0, 0, false };
+    fuzz_store_t    fs;
+    ctseg_store_t  *s;
+
+    in = fuzz_str(data, size);
+    word = fuzz_line(&in);
+    check_raw(in);
+
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+
+        if (ctseg_str_is(word, "raw")) {
+            ctseg_buf_reset(&out);
+            store_raw(&out, in);
+
+        } else if (ctseg_str_is(word, kinds[i].word)) {
+            ctseg_record_begin(&out, kinds[i].type);
+
+            while (in.len != 0) {
+                write_field(&out, fuzz_line(&in));
+            }
+
+            ctseg_record_end(&out);
+
+        } else {
+            continue;
+        }
+
+        s = fuzz_store_make(&fs);
+        (void) fuzz_store_put(s, ctseg_str(kinds[i].key),
+                              ctseg_buf_slice(&out), 0, 0, &rev);
+        kinds[i].check(&fs, s, kinds[i].key);
+        fuzz_store_free(&fs);
+    }
+
+    ctseg_buf_free(&out);
+
+    return 0;
+}

@@ -30,8 +30,10 @@ OPENAPI =	$(OUT)/lint/openapi
 
 SANITIZE_release =
 SANITIZE_asan =	-fsanitize=address,undefined -fno-omit-frame-pointer
+SANITIZE_tsan =	-fsanitize=thread -fno-omit-frame-pointer
 OPT_release =	-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
 OPT_asan =	-O1
+OPT_tsan =	-O1
 
 # nginx itself compares and copies empty strings at NULL
 
@@ -57,6 +59,10 @@ FUZZ_LIBS =	-lyajl -llmdb -lpthread
 FUZZ_SECONDS ?=	60
 FUZZ_JOBS ?=	2
 FUZZ ?=		$(FUZZ_NAMES)
+
+# what belongs to the tests in one profile only
+
+ALSO_release =	fuzzers threads
 
 # for the tests
 
@@ -130,7 +136,7 @@ test: prepare ## all tests; TESTS="t/30-api.t" for some of them
 	@BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) t/tools/prove.sh $(TESTS)
 
 .PHONY: prepare
-prepare: deps-test build units fuzzers shims
+prepare: deps-test build units shims $(ALSO_$(PROFILE))
 
 .PHONY: unit
 unit: deps-test units ## only the tests of the plain C below the line
@@ -155,6 +161,25 @@ torture: prepare ## power cuts and random sequences at length; SEEDS=1..100
 	@CTSEG_SEEDS=$(SEEDS) BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) \
 		t/tools/prove.sh $(OUT)/unit/store/test_store_power \
 		t/44-model.t
+
+# of the plain C, whose threads are those of the tests; nginx and its pools are
+# not made for it
+
+.PHONY: tsan
+tsan: deps-test ## the unit tests under ThreadSanitizer
+	@$(MAKE) units PROFILE=tsan BUILD=$(BUILD)/tsan
+	@export TSAN_OPTIONS=second_deadlock_stack=1; \
+		BUILD=$(OUT)/tsan V=$(V) TEST_JOBS=$(TEST_JOBS) \
+		t/tools/prove.sh $(or $(TESTS), \
+		$(patsubst %,$(BUILD)/tsan/unit/%,$(UNIT_NAMES)))
+
+# the short form of it, part of every test
+
+.PHONY: threads
+threads: deps-test
+	@MAKEFLAGS= $(MAKE) --no-print-directory CC="$(CC)" PROFILE=tsan \
+		BUILD=$(BUILD)/tsan \
+		$(OUT)/tsan/unit/store/test_store_many
 
 .PHONY: guard
 guard: prepare ## the tests while no call may block the event loop

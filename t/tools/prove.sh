@@ -4,8 +4,9 @@
 #
 #   BUILD=build t/tools/prove.sh [test ...]
 #
-# Without names: t/*.t, the unit tests and the fuzz targets of the build.  V=1
-# shows each line, TEST_JOBS=n runs n at a time.
+# Without names: t/*.t, the unit tests and the fuzz targets of the build, and
+# the threads of the store under ThreadSanitizer.  V=1 shows each line,
+# TEST_JOBS=n runs n at a time.
 
 set -eu
 
@@ -30,7 +31,9 @@ unset TZ || true
 
 if [ $# -eq 0 ]; then
     set -- t/*.t
-    for test in "$BUILD"/unit/*/test_* "$BUILD"/fuzz/fuzz_*; do
+    for test in "$BUILD"/unit/*/test_* "$BUILD"/fuzz/fuzz_* \
+        "$BUILD"/tsan/unit/store/test_store_many
+    do
         case $test in
             *'*'* | *.d | *.input)  ;;
             *)  set -- "$@" "${test#"$PWD"/}" ;;

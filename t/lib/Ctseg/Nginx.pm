@@ -34,6 +34,7 @@ my $deadline = $ENV{CTSEG_TEST_DEADLINE} || ($ENV{CTSEG_ASAN} ? 60 : 20);
 # env => {}	environment of nginx, e.g. TZ
 # preload => []	shared objects for LD_PRELOAD
 # nginx => path	default $CTSEG_NGINX or /usr/sbin/nginx
+# guard => 0|1	the loop guard of t/fault (CTSEG_GUARD)
 # module => path  default $CTSEG_MODULE or build/ngx_http_ctseg_module.so;
 #		'' loads none
 
@@ -45,6 +46,7 @@ sub new {
 		workers	=> $opt{workers} || 1,
 		env	=> $opt{env} || {},
 		preload	=> $opt{preload} || [],
+		guard	=> $opt{guard} // $ENV{CTSEG_GUARD},
 		nginx	=> $opt{nginx} || $ENV{CTSEG_NGINX}
 				|| '/usr/sbin/nginx',
 		module	=> $opt{module} // $ENV{CTSEG_MODULE}
@@ -73,6 +75,15 @@ sub top {
 	my $file = Cwd::realpath(__FILE__);
 	$file =~ s{/t/lib/Ctseg/Nginx\.pm$}{};
 	return $file;
+}
+
+# path of a shared object for LD_PRELOAD, see "make shims"
+
+sub shim {
+	my ($name) = @_;
+	my $so = ($ENV{CTSEG_BUILD} || top() . '/build') . "/$name.so";
+	-e $so or die "$so: not built, see make shims\n";
+	return $so;
 }
 
 sub testdir { return $_[0]->{dir} }
@@ -213,6 +224,7 @@ sub _exec {
 	chdir $self->{dir} or POSIX::_exit(126);
 
 	my @preload = @{$self->{preload}};
+	push @preload, shim('ctseg_guard') if $self->{guard};
 	unshift @preload, $ENV{CTSEG_PRELOAD} if $ENV{CTSEG_PRELOAD};
 	$ENV{LD_PRELOAD} = join ' ', @preload if @preload;
 
@@ -288,6 +300,7 @@ sub run {
 	}
 	$self->{pid} = $pid;
 	$self->{seen}{$pid} = 1;
+	$self->{ran} = 1;
 
 	my $conf = $self->read_file('nginx.conf');
 	$conf =~ s/^\s*#.*$//mg;
@@ -586,12 +599,19 @@ sub _checks {
 		sleep 0.02;
 	}
 
+	# a guard who slept has seen nothing
+
+	my $awake = grep { /loop guard: watching/ } @lines;
+	my @asleep = $awake || !$self->{ran} || $self->{module} eq '' ? ()
+		: 'the loop guard did not watch';
+
 	return (
 		[ 'no alert in the error log', $unwanted->('alert') ],
 		[ 'no emergency in the error log', $unwanted->('emerg') ],
 		[ 'no sanitizer output', @sanitizer ],
 		[ 'no core file', glob("$self->{dir}/core*") ],
 		[ 'no process left', @left ],
+		($self->{guard} ? [ 'the loop was watched', @asleep ] : ()),
 	);
 }
 

@@ -326,8 +326,8 @@ ctseg_run_eta(const ctseg_run_t *run, const ctseg_limits_t *limits,
     {
         /* too young to be measured; a live one may have rested */
 
-        measured = waiting * (double) (now_ms - run->started_ms) / 1000
-                   / (double) run->counts.scanned;
+        measured = waiting * ((double) now_ms - (double) run->started_ms)
+                   / 1000 / (double) run->counts.scanned;
 
     } else {
         measured = -1;

@@ -118,7 +118,7 @@ ctseg_claim_is_stale(ctseg_store_t *s, const ctseg_claim_t *c,
     }
 
     if ((rc == CTSEG_OK && strcmp(p.nickname, c->nickname) == 0)
-        || now_ms - c->time_ms < CTSEG_STATE_STALE_MS)
+        || c->time_ms > now_ms - CTSEG_STATE_STALE_MS)
     {
         return ctseg_err(err, CTSEG_CONFLICT, "nickname");
     }

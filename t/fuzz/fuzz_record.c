@@ -11,13 +11,15 @@
 
 #include "base/ctseg_crc32c.h"
 #include "model/ctseg_run.h"
+#include "store/ctseg_lease.h"
 #include "store/ctseg_record.h"
 #include "fuzz.h"
 #include "fuzz_store.h"
 
 
-#define ID   "0193b4c5d6e7f8091a2b"
-#define NOW  1767225600000LL
+#define ID    "0193b4c5d6e7f8091a2b"
+#define NICK  "090d17bab4cd7ece"      /* the hash of "nick" */
+#define NOW   1767225600000LL
 
 
 typedef struct {
@@ -250,11 +252,91 @@ check_reply(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
 }
 
 
+/* a nickname is taken, or free because its claim is old and counts for
+   nothing; who gets it is the only one */
+
+static void
+check_nickname(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    ctseg_rc_t       rc;
+    ctseg_err_t      err;
+    ctseg_partner_t  p, again;
+
+    (void) fs;
+
+    memset(&p, 0, sizeof(ctseg_partner_t));
+    memcpy(p.nickname, "nick", 5);
+    memcpy(p.write_key, "key", 4);
+
+    rc = ctseg_partner_create(s, &p, NOW, &err);
+
+    switch (rc) {
+
+    case CTSEG_OK:
+        fuzz_check(ctseg_partner_get(s, ctseg_str(p.id), &again, NULL)
+                   == CTSEG_OK);
+        fuzz_check(strcmp(again.nickname, "nick") == 0);
+
+        again = p;
+        fuzz_check(ctseg_partner_create(s, &again, NOW + 99999999, NULL)
+                   == CTSEG_CONFLICT);
+        fuzz_check(ctseg_partner_delete(s, ctseg_str(p.id), NOW, NULL)
+                   == CTSEG_OK);
+        fuzz_check(ctseg_partner_get(s, ctseg_str(p.id), &again, NULL)
+                   == CTSEG_NOTFOUND);
+        break;
+
+    case CTSEG_CONFLICT:
+        fuzz_check(strcmp(err.text, "nickname") == 0);
+        break;
+
+    default:
+        check_corrupt(rc, &err, key);
+    }
+}
+
+
+/* whatever a lease says, it is free at the latest when its time is over */
+
+static void
+check_lease(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    uint64_t              rev;
+    ctseg_rc_t            rc;
+    ctseg_lease_watch_t  *w;
+
+    (void) fs;
+
+    w = ctseg_lease_watch_create();
+    fuzz_check(w != NULL);
+
+    rc = ctseg_lease_acquire(s, w, key, "me", 1000, 30000, &rev);
+
+    if (rc == CTSEG_CONFLICT) {
+        fuzz_check(ctseg_lease_acquire(s, w, key, "me", 30999, 30000, &rev)
+                   == CTSEG_CONFLICT);
+        rc = ctseg_lease_acquire(s, w, key, "me", 31000, 30000, &rev);
+    }
+
+    fuzz_check(rc == CTSEG_OK);
+    fuzz_check(ctseg_lease_acquire(s, w, key, "you", 32000, 30000, &rev)
+               == CTSEG_CONFLICT);
+    fuzz_check(ctseg_lease_renew(s, key, "me", &rev) == CTSEG_OK);
+    fuzz_check(ctseg_lease_release(s, key, rev) == CTSEG_OK);
+    fuzz_check(ctseg_lease_acquire(s, w, key, "you", 33000, 30000, &rev)
+               == CTSEG_OK);
+
+    ctseg_lease_watch_destroy(w);
+}
+
+
 static const kind_t  kinds[] = {
     { "export", "export/" ID, CTSEG_RECORD_EXPORT, check_export },
     { "run", "run/" ID "/0000000000000007", CTSEG_RECORD_RUN, check_run },
     { "partner", "partner/" ID, CTSEG_RECORD_PARTNER, check_partner },
-    { "reply", "reply/" ID, CTSEG_RECORD_REPLY, check_reply }
+    { "reply", "reply/" ID, CTSEG_RECORD_REPLY, check_reply },
+    { "nickname", "nickname/" NICK, CTSEG_RECORD_NICKNAME, check_nickname },
+    { "lease", "lease/x", CTSEG_RECORD_LEASE, check_lease }
 };
 
 

@@ -409,6 +409,13 @@ test_eta(void **state)
     run.pace = 0;
     assert_true(ctseg_run_eta(&run, &none, 201000) < 0);
 
+    /* begun before all times: no pace, and no number that overflows */
+
+    run.freq = CTSEG_FREQ_ONE_TIME;
+    run.started_ms = INT64_MIN;
+    assert_true(ctseg_run_eta(&run, &slow, 201000) < 0);
+    run.freq = CTSEG_FREQ_LIVE;
+
     run.pace = 1;
     run.hi = UINT64_MAX;
     assert_true(ctseg_run_eta(&run, &slow, 201000) < 0);

@@ -188,6 +188,45 @@ test_collision(void **state)
 }
 
 
+/* a claim may say any time: how old it is does not overflow */
+
+static void
+test_claim_time(void **state)
+{
+    st_t             *st;
+    char              key[64];
+    size_t            i;
+    ctseg_rc_t        rc;
+    ctseg_buf_t       b = { NULL, 0, 0, false };
+    ctseg_partner_t   p;
+
+    static const int64_t  times[] = { INT64_MIN, INT64_MAX };
+
+    (void) state;
+
+    for (i = 0; i < 2; i++) {
+        st = make();
+        ctseg_record_begin(&b, CTSEG_RECORD_NICKNAME);
+        ctseg_record_cstr(&b, 1, "0123456789abcdef0123");
+        ctseg_record_cstr(&b, 2, "name");
+        ctseg_record_int(&b, 3, times[i]);
+        ctseg_record_end(&b);
+        (void) snprintf(key, sizeof(key), "nickname/%016llx",
+                        (unsigned long long) ctseg_hash64(ctseg_str("name")));
+        assert_int_equal(ctseg_store_put(st->store, ctseg_str(key),
+                                         ctseg_buf_slice(&b), 0, st_soon(),
+                                         NULL), CTSEG_OK);
+
+        fill_partner(&p, "name");
+        rc = ctseg_partner_create(st->store, &p, 5000, NULL);
+        assert_int_equal(rc, i == 0 ? CTSEG_OK : CTSEG_CONFLICT);
+        st_free(st);
+    }
+
+    ctseg_buf_free(&b);
+}
+
+
 static void
 test_partner_crash(void **state)
 {
@@ -357,6 +396,7 @@ main(void)
         cmocka_unit_test(test_partner),
         cmocka_unit_test(test_nickname),
         cmocka_unit_test(test_collision),
+        cmocka_unit_test(test_claim_time),
         cmocka_unit_test(test_partner_crash),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_pages)

@@ -79,6 +79,40 @@ day_number(const char *day)
 }
 
 
+/* how many days a named range has, and where it ends */
+
+static void
+check_range(const ctseg_export_t *e, int64_t today)
+{
+    int64_t  from, to;
+
+    from = day_number(e->from);
+    to = day_number(e->to);
+
+    if (strcmp(e->range, "today") == 0) {
+        fuzz_check(from == today && to == today);
+
+    } else if (strcmp(e->range, "yesterday") == 0) {
+        fuzz_check(from == today - 1 && to == today - 1);
+
+    } else if (strcmp(e->range, "last_7_days") == 0) {
+        fuzz_check(from == today - 6 && to == today);
+
+    } else if (strcmp(e->range, "last_30_days") == 0) {
+        fuzz_check(from == today - 29 && to == today);
+
+    } else if (strcmp(e->range, "current_month") == 0) {
+        fuzz_check(strcmp(e->from + 8, "01") == 0 && to == today);
+        fuzz_check(strncmp(e->from, e->to, 8) == 0);
+
+    } else {
+        fuzz_check(strcmp(e->range, "previous_month") == 0);
+        fuzz_check(to >= today - 31 && to < today);
+        fuzz_check(strncmp(e->from, e->to, 8) == 0);
+    }
+}
+
+
 static void
 check_days(const ctseg_export_t *e, const ctseg_export_env_t *env)
 {
@@ -96,6 +130,11 @@ check_days(const ctseg_export_t *e, const ctseg_export_env_t *env)
         fuzz_check(day_number(e->from) >= today - CTSEG_LOOKBACK_DAYS);
         fuzz_check(day_number(e->from) <= day_number(e->to));
         fuzz_check(day_number(e->to) <= today);
+
+        if (e->range[0] != '\0') {
+            check_range(e, today);
+        }
+
         break;
 
     case CTSEG_FREQ_RECURRING:

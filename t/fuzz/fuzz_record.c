@@ -303,14 +303,20 @@ check_lease(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
 {
     uint64_t              rev;
     ctseg_rc_t            rc;
+    ctseg_record_t        r;
     ctseg_lease_watch_t  *w;
 
-    (void) fs;
+    (void) ctseg_record_open(&r, fuzz_store_bytes(fs, key),
+                             CTSEG_RECORD_LEASE);
 
     w = ctseg_lease_watch_create();
     fuzz_check(w != NULL);
 
     rc = ctseg_lease_acquire(s, w, key, "me", 1000, 30000, &rev);
+
+    /* one that does not read may be anybody's */
+
+    fuzz_check(r.rc == CTSEG_OK || rc == CTSEG_CONFLICT);
 
     if (rc == CTSEG_CONFLICT) {
         fuzz_check(ctseg_lease_acquire(s, w, key, "me", 30999, 30000, &rev)

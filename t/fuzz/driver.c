@@ -192,6 +192,66 @@ load_all(const char *dir)
 }
 
 
+/* one input in each line, in base64: what libFuzzer found */
+
+static size_t
+decode(uint8_t *out, const char *line)
+{
+    size_t       n;
+    uint32_t     bits;
+    unsigned     have;
+    const char  *p;
+
+    static const char  letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    bits = 0;
+    have = 0;
+
+    for (n = 0; *line != '\0'; line++) {
+        p = strchr(letters, *line);
+
+        if (p == NULL) {
+            break;                      /* padding */
+        }
+
+        bits = bits << 6 | (uint32_t) (p - letters);
+        have += 6;
+
+        if (have >= 8) {
+            have -= 8;
+            out[n++] = (uint8_t) (bits >> have);
+        }
+    }
+
+    return n;
+}
+
+
+static void
+load_finds(const char *path)
+{
+    FILE         *f;
+    input_t      *in;
+    static char   line[INPUT_MAX];
+
+    f = fopen(path, "r");
+
+    if (f == NULL) {
+        return;
+    }
+
+    while (ncorpus < FILES_MAX && fgets(line, sizeof(line), f) != NULL) {
+        in = &corpus[ncorpus++];
+        in->data = malloc(strlen(line));
+        fuzz_check(in->data != NULL);
+        in->size = decode(in->data, line);
+    }
+
+    (void) fclose(f);
+}
+
+
 /* ---- chance ---- */
 
 static size_t
@@ -339,7 +399,7 @@ replay(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    char         dir[256];
+    char         dir[256], finds[300];
     double       seconds;
     size_t       i;
     const char  *name, *text;
@@ -359,6 +419,9 @@ main(int argc, char **argv)
     (void) snprintf(dir, sizeof(dir), "t/fuzz/corpus/%s", name);
     load_all(dir);
 
+    (void) snprintf(finds, sizeof(finds), "%s.finds", dir);
+    load_finds(finds);
+
     if (ncorpus == 0) {
         (void) printf("not ok 1 - there are files in %s\n", dir);
         return 1;
@@ -368,7 +431,7 @@ main(int argc, char **argv)
         run(corpus[i].data, corpus[i].size);
     }
 
-    (void) printf("ok 1 - %zu files of %s\n", ncorpus, dir);
+    (void) printf("ok 1 - %zu inputs of %s\n", ncorpus, dir);
 
     text = getenv("CTSEG_SEED");
     chance = text != NULL ? strtoull(text, NULL, 10) : 1;

@@ -27,6 +27,7 @@ test_sum(test_sum_t *sum, st_t *st, const ctseg_preview_t *pv)
     ctseg_batch_t  b;
 
     memset(sum, 0, sizeof(test_sum_t));
+    memset(&read, 0, sizeof(ctseg_read_t));
     n = 0;
 
     read.pinned = &pv->pinned;

@@ -29,7 +29,7 @@ ctseg_prom_family(ctseg_prom_t *p, ctseg_prom_type_t type, const char *name,
 static void
 ctseg_prom_value(ctseg_buf_t *out, uint64_t value, uint64_t scale)
 {
-    uint64_t  rest;
+    uint64_t  rest, digit;
 
     ctseg_buf_fmt(out, "%" PRIu64, value / scale);
 
@@ -41,10 +41,12 @@ ctseg_prom_value(ctseg_buf_t *out, uint64_t value, uint64_t scale)
 
     ctseg_buf_char(out, '.');
 
+    /* ends, since the scale is a power of ten */
+
     while (rest != 0) {
-        scale /= 10;
-        ctseg_buf_char(out, (char) ('0' + rest / scale));
-        rest %= scale;
+        digit = rest * 10 / scale;
+        rest = rest * 10 - digit * scale;
+        ctseg_buf_char(out, (char) ('0' + digit));
     }
 }
 

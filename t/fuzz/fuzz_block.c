@@ -190,6 +190,7 @@ check_read(ctseg_block_t *b, uint64_t skip, uint64_t good)
     memcpy(pinned.user_id.property, "uid", 4);
     pinned.anonymous_id.field = CTSEG_ID_OBJECT;
 
+    memset(&r, 0, sizeof(ctseg_read_t));
     r.pinned = &pinned;
     r.write_key = "key";
     r.incarnation = 1;

@@ -25,6 +25,9 @@ typedef struct {
 
 static ngx_int_t ngx_http_ctseg_rate_zone_init(ngx_shm_zone_t *zone,
     void *old);
+static ctseg_rate_t *ngx_http_ctseg_rate_lock(
+    ngx_http_ctseg_worker_t *worker, const ctseg_run_t *run);
+static void ngx_http_ctseg_rate_unlock(ngx_http_ctseg_worker_t *worker);
 static ctseg_rate_t *ngx_http_ctseg_rate_find(ngx_http_ctseg_rates_t *rates,
     const char *fingerprint);
 
@@ -83,24 +86,17 @@ ngx_msec_t
 ngx_http_ctseg_rate_take(ngx_http_ctseg_worker_t *worker,
     const ctseg_run_t *run, ngx_http_ctseg_region_t *region, ngx_uint_t n)
 {
-    int64_t           wait;
-    ctseg_rate_t     *rate;
-    ngx_shm_zone_t   *zone;
-    ngx_slab_pool_t  *pool;
+    int64_t        wait;
+    ctseg_rate_t  *rate;
 
-    zone = worker->conf->rates;
-    pool = (ngx_slab_pool_t *) zone->shm.addr;
-
-    ngx_shmtx_lock(&pool->mutex);
-
-    rate = ngx_http_ctseg_rate_find(zone->data, run->pinned.fingerprint);
+    rate = ngx_http_ctseg_rate_lock(worker, run);
 
     wait = ctseg_rate_take(rate, ctseg_rate_rank(run->freq),
                            (unsigned) region->requests,
                            (unsigned) region->events, (unsigned) n,
                            ctseg_mono_ms());
 
-    ngx_shmtx_unlock(&pool->mutex);
+    ngx_http_ctseg_rate_unlock(worker);
 
     return (ngx_msec_t) wait;
 }
@@ -110,24 +106,27 @@ void
 ngx_http_ctseg_rate_hold(ngx_http_ctseg_worker_t *worker,
     const ctseg_run_t *run, int64_t ms, ngx_uint_t paused)
 {
-    ngx_shm_zone_t   *zone;
-    ngx_slab_pool_t  *pool;
+    ctseg_rate_hold(ngx_http_ctseg_rate_lock(worker, run), ms, paused,
+                    ctseg_mono_ms());
 
-    zone = worker->conf->rates;
-    pool = (ngx_slab_pool_t *) zone->shm.addr;
-
-    ngx_shmtx_lock(&pool->mutex);
-
-    ctseg_rate_hold(ngx_http_ctseg_rate_find(zone->data,
-                                             run->pinned.fingerprint),
-                    ms, paused, ctseg_mono_ms());
-
-    ngx_shmtx_unlock(&pool->mutex);
+    ngx_http_ctseg_rate_unlock(worker);
 }
 
 
 void
 ngx_http_ctseg_rate_sent(ngx_http_ctseg_worker_t *worker,
+    const ctseg_run_t *run)
+{
+    ctseg_rate_sent(ngx_http_ctseg_rate_lock(worker, run));
+
+    ngx_http_ctseg_rate_unlock(worker);
+}
+
+
+/* the bucket of the run's write key, with the table locked */
+
+static ctseg_rate_t *
+ngx_http_ctseg_rate_lock(ngx_http_ctseg_worker_t *worker,
     const ctseg_run_t *run)
 {
     ngx_shm_zone_t   *zone;
@@ -138,8 +137,16 @@ ngx_http_ctseg_rate_sent(ngx_http_ctseg_worker_t *worker,
 
     ngx_shmtx_lock(&pool->mutex);
 
-    ctseg_rate_sent(ngx_http_ctseg_rate_find(zone->data,
-                                             run->pinned.fingerprint));
+    return ngx_http_ctseg_rate_find(zone->data, run->pinned.fingerprint);
+}
+
+
+static void
+ngx_http_ctseg_rate_unlock(ngx_http_ctseg_worker_t *worker)
+{
+    ngx_slab_pool_t  *pool;
+
+    pool = (ngx_slab_pool_t *) worker->conf->rates->shm.addr;
 
     ngx_shmtx_unlock(&pool->mutex);
 }

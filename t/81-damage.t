@@ -71,6 +71,15 @@ wait_for { $api->show($_)->{status} eq 'RUNNING' } 20, 'both are live'
 	for $live, $stuck;
 is($api->get('/status')->{json}{damaged}, 0, 'nothing is damaged');
 
+# two events that Segment refuses, numbers 8 and 9 of the log
+
+$s->rules(map { { when => { write_key => 'picky', contains => "\"n\":$_}" },
+	status => 400 } } 7, 8);
+my $picky = $api->export($api->partner(write_key => 'picky'));
+is($api->until($picky, 'DONE')->{last_run}{rejected}, 2, 'two are refused');
+push @partner, $api->show($picky)->{partner_id};
+$s->rules();
+
 
 # ---- every version of some records in the file ----
 
@@ -88,6 +97,9 @@ for my $what ([ partner => $partner[1] ], [ export => $export[0] ],
 		(?=\x01\x02.\x00{3}\Q$id\E)/\x7e$1/gsx;
 	cmp_ok($n, '>', 0, "a damaged $type");
 }
+my $refused = $bytes =~ s/\x01(\Q${\ chr 10}\E)
+	(?=\x01\x00.{8}\x02\x00\x08\x00{7})/\x7e$1/gsx;
+cmp_ok($refused, '>', 0, 'a damaged event that was refused');
 $t->write_file('store/state/data.mdb', $bytes)->run;
 
 
@@ -102,21 +114,26 @@ is($api->get("/exports/$export[1]")->{status}, 500, '... and its export');
 # ---- the others ----
 
 my $list = $api->get('/partners')->{json};
-is_deeply([ map { $_->{id} } @{$list->{items}} ], [ @partner[2, 0] ],
+is_deeply([ map { $_->{id} } @{$list->{items}} ], [ @partner[3, 2, 0] ],
 	'the other partners are listed');
-is($list->{total}, 2, '... and counted');
+is($list->{total}, 3, '... and counted');
 like($t->error_log, qr/record partner\/$partner[1] is damaged/,
 	'the log has its key');
 
 $list = $api->get('/exports')->{json};
 is_deeply([ map { $_->{id} } @{$list->{items}} ],
-	[ $live, @export[2, 1] ], 'the other exports are listed');
-is($list->{items}[2]{last_run}, undef, '... one of them without its run');
+	[ $picky, $live, @export[2, 1] ], 'the other exports are listed');
+is($list->{items}[3]{last_run}, undef, '... one of them without its run');
 like($t->error_log, qr/record export\/\w+ is damaged, and 2 more/,
 	'the log has a key and a number');
 
 is_deeply($api->get("/exports/$export[1]/runs")->{json}{items}, [],
 	'a run that does not read is left out');
+$list = $api->get("/exports/$picky/rejected")->{json};
+is_deeply([ map { $_->{sequence} } @{$list->{items}} ], [ 9 ],
+	'an event that was refused hides no other');
+like($t->error_log, qr/record rejected\/$picky\/0+8 is damaged/,
+	'... and the log has its key');
 is($api->get('/status')->{json}{damaged}, 3, 'the status counts them');
 is($api->delete("/partners/$partner[0]")->{status}, 500,
 	'who uses a partner cannot be told, so it stays');

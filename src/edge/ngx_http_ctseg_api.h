@@ -190,6 +190,25 @@ void ngx_http_ctseg_list_open(ctseg_json_writer_t *w);
 void ngx_http_ctseg_list_close(ctseg_json_writer_t *w, unsigned page,
     unsigned per_page, unsigned total);
 
+/*
+ * A list of what belongs to one export: walk adds all of it to the items,
+ * oldest first; render writes one of them, or nothing when it is gone.
+ */
+
+typedef struct {
+    size_t        size;                 /* of an item */
+    ctseg_rc_t  (*walk)(ctseg_store_t *s, const char *export_id,
+                        ngx_http_ctseg_items_t *items, ctseg_err_t *err);
+    ctseg_rc_t  (*render)(ctseg_store_t *s, const char *export_id,
+                          const void *item, ctseg_json_writer_t *w,
+                          ctseg_err_t *err);
+} ngx_http_ctseg_list_of_t;
+
+/* the page that was asked for, or a problem, as the answer */
+
+void ngx_http_ctseg_call_list(ngx_http_ctseg_call_t *call,
+    const ngx_http_ctseg_list_of_t *of);
+
 
 /* the work of a call, for all calls; once for each Idempotency-Key */
 

@@ -575,63 +575,35 @@ ngx_http_ctseg_run_collect(void *data, const ctseg_run_t *run)
 }
 
 
+static ctseg_rc_t
+ngx_http_ctseg_run_walk(ctseg_store_t *s, const char *export_id,
+    ngx_http_ctseg_items_t *items, ctseg_err_t *err)
+{
+    return ctseg_run_list(s, export_id, ngx_http_ctseg_run_collect, items,
+                          err);
+}
+
+
+static ctseg_rc_t
+ngx_http_ctseg_run_item(ctseg_store_t *s, const char *export_id,
+    const void *item, ctseg_json_writer_t *w, ctseg_err_t *err)
+{
+    ctseg_run_render(w, NULL, item);
+
+    return CTSEG_OK;
+}
+
+
 void
 ngx_http_ctseg_run_list_thread(ngx_http_ctseg_task_t *task)
 {
-    unsigned                 i, page, per_page;
-    ctseg_rc_t               rc;
-    ctseg_err_t              err;
-    ctseg_run_t             *run;
-    ctseg_export_t           e;
-    ctseg_json_writer_t      w;
-    ngx_http_ctseg_call_t   *call;
-    ngx_http_ctseg_items_t   items;
+    static const ngx_http_ctseg_list_of_t  runs = {
+        sizeof(ctseg_run_t),
+        ngx_http_ctseg_run_walk,
+        ngx_http_ctseg_run_item
+    };
 
-    call = (ngx_http_ctseg_call_t *) task;
-
-    if (!ngx_http_ctseg_call_page(call, &page, &per_page)) {
-        return;
-    }
-
-    ngx_memzero(&items, sizeof(items));
-    ngx_memzero(&err, sizeof(err));
-    items.size = sizeof(ctseg_run_t);
-
-    rc = ctseg_export_get(task->worker->store, call->id, &e, &err);
-
-    if (rc == CTSEG_OK) {
-        rc = ctseg_run_list(task->worker->store, e.id,
-                            ngx_http_ctseg_run_collect, &items, &err);
-    }
-
-    if (rc == CTSEG_OK && items.failed) {
-        rc = CTSEG_NOMEM;
-    }
-
-    w.buf = &call->out;
-    w.comma = false;
-
-    ngx_http_ctseg_list_open(&w);
-
-    for (i = 0; rc == CTSEG_OK && i < per_page; i++) {
-        run = ngx_http_ctseg_items_newest(&items, (page - 1) * per_page + i);
-
-        if (run == NULL) {
-            break;
-        }
-
-        ctseg_run_render(&w, NULL, run);
-    }
-
-    ngx_http_ctseg_list_close(&w, page, per_page, items.n);
-    ngx_http_ctseg_items_free(&items);
-
-    if (rc == CTSEG_OK) {
-        (void) ngx_http_ctseg_call_damage(call, &err);
-
-    } else {
-        ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
-    }
+    ngx_http_ctseg_call_list((ngx_http_ctseg_call_t *) task, &runs);
 }
 
 

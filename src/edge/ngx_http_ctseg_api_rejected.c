@@ -12,97 +12,53 @@ ngx_http_ctseg_rejected_collect(void *data, const ctseg_rejected_t *r)
 }
 
 
-/* the page, newest first; one that was purged meanwhile is left out */
+/* the sequences alone: messages are large, and a page shows few of them */
 
 static ctseg_rc_t
-ngx_http_ctseg_rejected_page(ngx_http_ctseg_call_t *call,
-    ctseg_json_writer_t *w, const char *export_id,
-    const ngx_http_ctseg_items_t *items, unsigned first, unsigned n,
-    ctseg_err_t *err)
+ngx_http_ctseg_rejected_walk(ctseg_store_t *s, const char *export_id,
+    ngx_http_ctseg_items_t *items, ctseg_err_t *err)
 {
-    unsigned           i;
-    uint64_t          *sequence;
+    return ctseg_rejected_list(s, export_id, ngx_http_ctseg_rejected_collect,
+                               items, err);
+}
+
+
+/* one that was purged meanwhile is left out */
+
+static ctseg_rc_t
+ngx_http_ctseg_rejected_item(ctseg_store_t *s, const char *export_id,
+    const void *item, ctseg_json_writer_t *w, ctseg_err_t *err)
+{
     ctseg_rc_t         rc;
     ctseg_buf_t        buf;
     ctseg_rejected_t   rejected;
+    const uint64_t    *sequence;
 
-    rc = CTSEG_OK;
+    sequence = item;
     ngx_memzero(&buf, sizeof(ctseg_buf_t));
 
-    for (i = 0; rc == CTSEG_OK && i < n; i++) {
-        sequence = ngx_http_ctseg_items_newest(items, first + i);
+    rc = ctseg_rejected_get(s, export_id, *sequence, &buf, &rejected, err);
 
-        if (sequence == NULL) {
-            break;
-        }
-
-        rc = ctseg_rejected_get(call->task.worker->store, export_id,
-                                *sequence, &buf, &rejected, err);
-
-        if (rc == CTSEG_OK) {
-            ctseg_rejected_render(w, NULL, &rejected);
-
-        } else if (rc == CTSEG_NOTFOUND) {
-            rc = CTSEG_OK;
-        }
+    if (rc == CTSEG_OK) {
+        ctseg_rejected_render(w, NULL, &rejected);
     }
 
     ctseg_buf_free(&buf);
 
-    return rc;
+    return rc == CTSEG_NOTFOUND ? CTSEG_OK : rc;
 }
 
 
 void
 ngx_http_ctseg_rejected_list_thread(ngx_http_ctseg_task_t *task)
 {
-    unsigned                 page, per_page;
-    ctseg_rc_t               rc;
-    ctseg_err_t              err;
-    ctseg_export_t           e;
-    ctseg_json_writer_t      w;
-    ngx_http_ctseg_call_t   *call;
-    ngx_http_ctseg_items_t   items;
+    static const ngx_http_ctseg_list_of_t  rejected = {
+        sizeof(uint64_t),
+        ngx_http_ctseg_rejected_walk,
+        ngx_http_ctseg_rejected_item
+    };
 
-    call = (ngx_http_ctseg_call_t *) task;
-
-    if (!ngx_http_ctseg_call_page(call, &page, &per_page)) {
-        return;
-    }
-
-    ngx_memzero(&items, sizeof(items));
-    ngx_memzero(&err, sizeof(err));
-    items.size = sizeof(uint64_t);
-
-    rc = ctseg_export_get(task->worker->store, call->id, &e, &err);
-
-    if (rc == CTSEG_OK) {
-        rc = ctseg_rejected_list(task->worker->store, e.id,
-                                 ngx_http_ctseg_rejected_collect, &items,
-                                 &err);
-    }
-
-    if (rc == CTSEG_OK && items.failed) {
-        rc = CTSEG_NOMEM;
-    }
-
-    w.buf = &call->out;
-    w.comma = false;
-
-    ngx_http_ctseg_list_open(&w);
-
-    if (rc == CTSEG_OK) {
-        rc = ngx_http_ctseg_rejected_page(call, &w, e.id, &items,
-                                          (page - 1) * per_page, per_page,
-                                          &err);
-    }
-
-    ngx_http_ctseg_list_close(&w, page, per_page, items.n);
-    ngx_http_ctseg_items_free(&items);
-
-    if (rc != CTSEG_OK) {
-        ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
-    }
+    ngx_http_ctseg_call_list((ngx_http_ctseg_call_t *) task, &rejected);
 }
 
 

@@ -273,3 +273,64 @@ ngx_http_ctseg_list_close(ctseg_json_writer_t *w, unsigned page,
     ctseg_jw_close(w, '}');
     ctseg_buf_char(w->buf, '\n');
 }
+
+
+void
+ngx_http_ctseg_call_list(ngx_http_ctseg_call_t *call,
+    const ngx_http_ctseg_list_of_t *of)
+{
+    void                    *item;
+    unsigned                 i, page, per_page;
+    ctseg_rc_t               rc;
+    ctseg_err_t              err;
+    ctseg_store_t           *store;
+    ctseg_export_t           e;
+    ctseg_json_writer_t      w;
+    ngx_http_ctseg_items_t   items;
+
+    if (!ngx_http_ctseg_call_page(call, &page, &per_page)) {
+        return;
+    }
+
+    store = call->task.worker->store;
+
+    ngx_memzero(&items, sizeof(items));
+    ngx_memzero(&err, sizeof(err));
+    items.size = of->size;
+
+    rc = ctseg_export_get(store, call->id, &e, &err);
+
+    if (rc == CTSEG_OK) {
+        rc = of->walk(store, e.id, &items, &err);
+    }
+
+    if (rc == CTSEG_OK && items.failed) {
+        rc = CTSEG_NOMEM;
+    }
+
+    if (rc == CTSEG_OK) {
+        (void) ngx_http_ctseg_call_damage(call, &err);
+    }
+
+    w.buf = &call->out;
+    w.comma = false;
+
+    ngx_http_ctseg_list_open(&w);
+
+    for (i = 0; rc == CTSEG_OK && i < per_page; i++) {
+        item = ngx_http_ctseg_items_newest(&items, (page - 1) * per_page + i);
+
+        if (item == NULL) {
+            break;
+        }
+
+        rc = of->render(store, e.id, item, &w, &err);
+    }
+
+    ngx_http_ctseg_list_close(&w, page, per_page, items.n);
+    ngx_http_ctseg_items_free(&items);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_call_store_problem(call, rc, &err, "export");
+    }
+}

@@ -473,6 +473,9 @@ got('GET /partners/{id}', 200, { id => $refusing });
 isnt(got('GET /exports/{id}/rejected', 200, { id => $refused })->{json}
 	{total}, 0, 'some are refused');
 got('POST /exports/{id}/stop', 200, { id => $refused });
+got('POST /exports/{id}/rejected/retry', 202, { id => $refused });
+isnt(got('GET /exports/{id}/rejected', 200, { id => $refused })->{json}
+	{retry}, undef, 'a redelivery is shown');
 got('DELETE /exports/{id}/rejected', 204, { id => $refused });
 $s->rules();
 
@@ -551,6 +554,10 @@ got('POST /partners', 201, {}, \%once, \%key) for 1, 2;
 got('POST /partners', 422, {}, { fresh() }, \%key);
 got('POST /exports/{id}/stop', 422, { id => $id{stopped} }, {},
 	{ 'Idempotency-Key' => 'a stop' });
+got('POST /exports/{id}/rejected/retry', 202, { id => $id{stopped} }, undef,
+	{ 'Idempotency-Key' => 'a redelivery' }) for 1, 2;
+got('POST /exports/{id}/rejected/retry', 422, { id => $id{stopped} }, {},
+	{ 'Idempotency-Key' => 'a redelivery' });
 
 # While the first request of a key is being worked on, the second is refused:
 # sixteen at once, and again until one came in between.
@@ -573,6 +580,18 @@ wait_for {
 	is(scalar keys %ids, 1, 'sixteen under one key are one export');
 	$conflict;
 } 20, 'a 409 of a key';
+
+my $twice = path('POST /exports/{id}/rejected/retry', { id => $id{done} });
+wait_for {
+	my %key = ('Idempotency-Key' => 'race ' . $serial++);
+	my @race = parallel_posts($t->port(1), "/ctseg/api$twice",
+		[ ('') x 16 ], headers => \%key);
+	for my $a (@race) {
+		$api->exchange({ method => 'POST', path => $twice,
+			headers => \%key, answer => $a });
+	}
+	grep { $_->{status} == 409 } @race;
+} 20, '... and of one without a body';
 
 is_deeply([ $api->wrong, $read->wrong ], [], 'every answer is as documented');
 

@@ -97,6 +97,10 @@ static ngx_http_ctseg_route_t  ngx_http_ctseg_routes[] = {
       ngx_http_ctseg_rejected_purge_thread,
       NGX_HTTP_CTSEG_WRITE },
 
+    { NGX_HTTP_POST, ngx_string("/exports/{id}/rejected/retry"),
+      ngx_http_ctseg_rejected_retry_thread,
+      NGX_HTTP_CTSEG_WRITE },
+
     { NGX_HTTP_GET, ngx_string("/catalog"),
       ngx_http_ctseg_catalog_thread, 0 },
 

@@ -236,6 +236,7 @@ void ngx_http_ctseg_run_list_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_run_get_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_rejected_list_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_rejected_purge_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_rejected_retry_thread(ngx_http_ctseg_task_t *task);
 
 void ngx_http_ctseg_catalog_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task);

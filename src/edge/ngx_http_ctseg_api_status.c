@@ -29,22 +29,52 @@ ngx_http_ctseg_catalog_thread(ngx_http_ctseg_task_t *task)
 }
 
 
-/* a run that tries something again colors its partner; a pause is the worst */
+/* what tries something again colors its partner; a pause is the worst */
+
+static void
+ngx_http_ctseg_health_add(ngx_http_ctseg_health_ctx_t *ctx,
+    int64_t failing_ms, int64_t paused_ms, int64_t retry_at_ms,
+    const char *error)
+{
+    bool                      paused;
+    int64_t                   since;
+    ngx_http_ctseg_health_t  *out;
+
+    out = ctx->health;
+
+    paused = paused_ms != 0;
+    since = paused ? paused_ms : failing_ms;
+
+    /* of several that are as bad, the one that began first */
+
+    if (out->health.since_ms != 0
+        && (paused < ctx->paused
+            || (paused == ctx->paused && since >= out->health.since_ms)))
+    {
+        return;
+    }
+
+    ctx->paused = paused;
+
+    (void) snprintf(out->reason, sizeof(out->reason), "%s", error);
+
+    out->health.state = paused ? "paused" : "retrying";
+    out->health.reason = out->reason;
+    out->health.since_ms = since;
+    out->health.retry_at_ms = retry_at_ms;
+}
+
 
 static bool
 ngx_http_ctseg_health_active(void *data, const char *export_id)
 {
-    bool                          paused;
-    int64_t                       since;
     ctseg_run_t                  *run;
     ctseg_export_t               *e;
-    ngx_http_ctseg_health_t      *out;
     ngx_http_ctseg_health_ctx_t  *ctx;
 
     ctx = data;
     run = &ctx->run;
     e = &ctx->export;
-    out = ctx->health;
 
     if (ctseg_export_get(ctx->store, ctseg_str(export_id), e, NULL)
         != CTSEG_OK
@@ -59,26 +89,26 @@ ngx_http_ctseg_health_active(void *data, const char *export_id)
         return true;
     }
 
-    paused = run->paused_ms != 0;
-    since = paused ? run->paused_ms : run->failing_ms;
+    ngx_http_ctseg_health_add(ctx, run->failing_ms, run->paused_ms,
+                              run->retry_at_ms, run->error);
+    return true;
+}
 
-    /* of several that are as bad, the one that began first */
 
-    if (out->health.since_ms != 0
-        && (paused < ctx->paused
-            || (paused == ctx->paused && since >= out->health.since_ms)))
+static bool
+ngx_http_ctseg_health_retry(void *data, const ctseg_retry_t *retry)
+{
+    ngx_http_ctseg_health_ctx_t  *ctx;
+
+    ctx = data;
+
+    if (retry->state == CTSEG_RETRY_RUNNING && retry->failing_ms != 0
+        && (ctx->partner_id == NULL
+            || strcmp(retry->partner_id, ctx->partner_id) == 0))
     {
-        return true;
+        ngx_http_ctseg_health_add(ctx, retry->failing_ms, retry->paused_ms,
+                                  retry->retry_at_ms, retry->error);
     }
-
-    ctx->paused = paused;
-
-    (void) snprintf(out->reason, sizeof(out->reason), "%s", run->error);
-
-    out->health.state = paused ? "paused" : "retrying";
-    out->health.reason = out->reason;
-    out->health.since_ms = since;
-    out->health.retry_at_ms = run->retry_at_ms;
 
     return true;
 }
@@ -100,6 +130,7 @@ ngx_http_ctseg_health(ctseg_store_t *store, const char *partner_id,
 
     (void) ctseg_active_list(store, ngx_http_ctseg_health_active, &ctx, NULL,
                              NULL);
+    (void) ctseg_retry_list(store, ngx_http_ctseg_health_retry, &ctx, NULL);
 }
 
 

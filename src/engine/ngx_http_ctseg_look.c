@@ -609,7 +609,7 @@ ngx_http_ctseg_look_thread(ngx_http_ctseg_task_t *task)
 
     rc = ctseg_store_wait(store, look->seen_rev, 0, &rev);
 
-    if (rc == CTSEG_AGAIN && !look->foreign
+    if (rc == CTSEG_AGAIN && !look->foreign && !look->retries.again
         && look->due_ms > ctseg_now_ms())
     {
         return;                         /* nothing happened */
@@ -631,6 +631,14 @@ ngx_http_ctseg_look_thread(ngx_http_ctseg_task_t *task)
         if (!ngx_http_ctseg_look_is_mine(look, look->ids[i])) {
             ngx_http_ctseg_look_export(look, look->ids[i]);
         }
+    }
+
+    rc = ngx_http_ctseg_retry_look_thread(task->worker, &look->retries,
+                                          look->watch, &err);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_look_note(look, "-", "a redelivery cannot be taken "
+                                 "over", rc, &err);
     }
 
     look->seen_rev = rev;

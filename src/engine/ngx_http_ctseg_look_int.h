@@ -8,6 +8,7 @@
 
 
 #include "../store/ctseg_lease.h"
+#include "ngx_http_ctseg_retry.h"
 #include "ngx_http_ctseg_runner.h"
 
 
@@ -44,6 +45,8 @@ typedef struct {
     ngx_uint_t              nclaims;
     char                    notes[NGX_HTTP_CTSEG_NOTES][256];
     ngx_uint_t              nnotes;
+
+    ngx_http_ctseg_retry_look_t  retries;
 
     /* the thread's scratch */
 

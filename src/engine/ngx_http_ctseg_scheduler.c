@@ -47,6 +47,7 @@ ngx_http_ctseg_scheduler_init(ngx_http_ctseg_worker_t *worker)
     ngx_memzero(s, sizeof(ngx_http_ctseg_scheduler_t));
 
     ngx_http_ctseg_runner_init(worker);
+    ngx_http_ctseg_retry_init();
 
     look = ngx_http_ctseg_task_create(worker, sizeof(ngx_http_ctseg_look_t),
                                       ngx_http_ctseg_look_thread,
@@ -103,6 +104,8 @@ ngx_http_ctseg_scheduler_handler(ngx_event_t *ev)
     look->nclaims = 0;
     look->nnotes = 0;
 
+    ngx_http_ctseg_retry_prepare(&look->retries);
+
     if (ngx_http_ctseg_runner_has_lost()) {
         look->foreign = 1;
     }
@@ -134,6 +137,7 @@ ngx_http_ctseg_scheduler_exit(ngx_http_ctseg_scheduler_t *s)
             && ngx_current_msec - s->exiting_since >= ccf->shutdown_timeout;
 
     ngx_http_ctseg_runner_drain(force);
+    ngx_http_ctseg_retry_drain(force);
 }
 
 
@@ -155,6 +159,8 @@ ngx_http_ctseg_look_done(ngx_http_ctseg_task_t *task)
     if (look->nnotes != 0) {
         look->quiet_ms = ctseg_mono_ms() + NGX_HTTP_CTSEG_AGAIN_MS;
     }
+
+    ngx_http_ctseg_retry_start(task->worker, &look->retries);
 
     for (i = 0; i < look->nclaims; i++) {
 

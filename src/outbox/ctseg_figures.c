@@ -85,18 +85,14 @@ ctseg_figures_cmp(const void *id, const void *item)
 }
 
 
-/* a run that its partner refuses shows that the partner pauses */
+/* what its partner refuses shows that the partner pauses */
 
 static void
-ctseg_figures_pause(ctseg_figures_t *f, const ctseg_run_t *run)
+ctseg_figures_pause(ctseg_figures_t *f, const char *partner_id)
 {
     ctseg_figure_partner_t  *p;
 
-    if (run->status != CTSEG_RUN_RUNNING || run->paused_ms == 0) {
-        return;
-    }
-
-    p = bsearch(run->partner_id, f->partners, f->npartners,
+    p = bsearch(partner_id, f->partners, f->npartners,
                 sizeof(ctseg_figure_partner_t), ctseg_figures_cmp);
 
     if (p != NULL) {
@@ -193,6 +189,31 @@ ctseg_figures_rest(ctseg_figures_walk_t *walk, ctseg_export_t *e,
 }
 
 
+/* what was sent beyond the runs: refused events, sent once more */
+
+static ctseg_rc_t
+ctseg_figures_retry(ctseg_figures_walk_t *walk, ctseg_figure_t *item,
+    ctseg_err_t *err)
+{
+    ctseg_rc_t     rc;
+    ctseg_retry_t  retry;
+
+    rc = ctseg_retry_get(walk->store, item->id, &retry, err);
+
+    if (rc != CTSEG_OK) {
+        return rc == CTSEG_NOTFOUND ? CTSEG_OK : rc;
+    }
+
+    item->totals.sent += retry.delivered;
+
+    if (retry.state == CTSEG_RETRY_RUNNING && retry.paused_ms != 0) {
+        ctseg_figures_pause(walk->f, retry.partner_id);
+    }
+
+    return CTSEG_OK;
+}
+
+
 static ctseg_rc_t
 ctseg_figures_add(ctseg_figures_walk_t *walk, ctseg_export_t *e,
     ctseg_err_t *err)
@@ -220,13 +241,21 @@ ctseg_figures_add(ctseg_figures_walk_t *walk, ctseg_export_t *e,
 
     item->totals = ctseg_run_totals(e, run);
 
+    rc = ctseg_figures_retry(walk, item, err);
+
+    if (rc != CTSEG_OK) {
+        return rc;
+    }
+
     if (ctseg_export_is_final(e->status)) {
         walk->f->nexports++;
         return CTSEG_OK;
     }
 
-    if (run != NULL) {
-        ctseg_figures_pause(walk->f, run);
+    if (run != NULL && run->status == CTSEG_RUN_RUNNING
+        && run->paused_ms != 0)
+    {
+        ctseg_figures_pause(walk->f, run->partner_id);
     }
 
     rc = ctseg_figures_rest(walk, e, run, &cut, err);

@@ -21,7 +21,8 @@
 
 typedef struct {
     char             id[CTSEG_ID_TEXT_MAX];
-    ctseg_totals_t   totals;            /* of all its runs */
+    ctseg_totals_t   totals;            /* of all its runs, and what was
+                                           sent once more */
     uint64_t         waiting;           /* events it has yet to look at */
     int64_t          oldest_ms;         /* how long the oldest of them has
                                            waited for it */

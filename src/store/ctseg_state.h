@@ -13,6 +13,7 @@
  *   throttle/<fingerprint>   when Segment wants to see a write key again
  *   rejected/<export>/<seq>  an event that Segment refused, sequence in 16 hex
  *                            digits
+ *   retry/<export>           refused events that are sent once more: how far
  *   alarm/<name>             when an operator was told of something
  *
  * A record that does not read hides no other: lists pass over it, answer OK,
@@ -174,8 +175,26 @@ ctseg_rc_t ctseg_rejected_get(ctseg_store_t *s, const char *export_id,
     uint64_t sequence, ctseg_buf_t *buf, ctseg_rejected_t *rejected,
     ctseg_err_t *err);
 
-/* forget all of an export */
+/*
+ * The first that Segment refused in (after, upto]: one that was never sent is
+ * passed over.  NOTFOUND: there is none.  What does not read is passed over,
+ * too, and noted in err as by a list.  buf as above.
+ */
 
+ctseg_rc_t ctseg_rejected_next(ctseg_store_t *s, const char *export_id,
+    uint64_t after, uint64_t upto, ctseg_buf_t *buf,
+    ctseg_rejected_t *rejected, ctseg_err_t *err);
+
+/* it was refused again: status, at_ms and answer of r are the new ones.  One
+   that was forgotten meanwhile stays so: OK */
+
+ctseg_rc_t ctseg_rejected_again(ctseg_store_t *s, const ctseg_rejected_t *r,
+    ctseg_err_t *err);
+
+/* forget one of them, or all of an export; none there: OK */
+
+ctseg_rc_t ctseg_rejected_remove(ctseg_store_t *s, const char *export_id,
+    uint64_t sequence, ctseg_err_t *err);
 ctseg_rc_t ctseg_rejected_purge(ctseg_store_t *s, const char *export_id,
     ctseg_err_t *err);
 
@@ -183,6 +202,93 @@ ctseg_rc_t ctseg_rejected_purge(ctseg_store_t *s, const char *export_id,
 
 void ctseg_rejected_render(ctseg_json_writer_t *w, const char *name,
     const ctseg_rejected_t *r);
+
+
+/* ---- refused events that are sent once more ---- */
+
+typedef enum {
+    CTSEG_RETRY_RUNNING = 1,
+    CTSEG_RETRY_DONE,                   /* each of them was tried */
+    CTSEG_RETRY_FAILED                  /* ended before that, see error */
+} ctseg_retry_state_t;
+
+
+/*
+ * One for each export that was ever asked for it; it stays, for what it has
+ * counted.  First come the events in (cursor, hi], then those in (0, again].
+ * The put that moves the cursor is the verdict on the event there, and counts
+ * it.  An event that was acknowledged is taken out of the rejected ones by
+ * the next step; "moved" tells whoever goes on that this may be left to do.
+ */
+
+typedef struct {
+    char                 export_id[CTSEG_ID_TEXT_MAX];
+    char                 partner_id[CTSEG_ID_TEXT_MAX]; /* of the event it is
+                                           at; empty: not known yet */
+    ctseg_retry_state_t  state;
+
+    uint64_t             cursor;
+    uint64_t             hi;
+    uint64_t             again;         /* 0: nothing comes after hi */
+    bool                 moved;         /* the event at cursor was sent */
+    uint64_t             asked;         /* how often somebody did */
+
+    uint64_t             sent;          /* since it began */
+    uint64_t             refused;
+    uint64_t             delivered;     /* ever: what the export has sent
+                                           beyond its runs */
+    uint64_t             refusals;      /* in a row */
+
+    int64_t              requested_ms;  /* the last time */
+    int64_t              finished_ms;   /* 0: not yet */
+
+    int                  error_status;  /* of the last failure */
+    char                 error[160];    /* empty: none */
+    int64_t              error_ms;
+    int64_t              retry_at_ms;   /* 0: not waiting for an attempt */
+    int64_t              failing_ms;    /* since when an event is tried again
+                                           and again; 0: none is */
+    int64_t              paused_ms;     /* since when its partner pauses */
+
+    char                 owner[96];     /* who works on it; empty: nobody */
+    uint64_t             fence;
+    uint64_t             rev;
+} ctseg_retry_t;
+
+
+/*
+ * Send what of the export is refused now once more: begin, or widen what is
+ * under way.  *retry is the record as it is then; with nothing to send it is
+ * DONE.  CONFLICT: too much changes at the moment.
+ */
+
+ctseg_rc_t ctseg_retry_request(ctseg_store_t *s, const char *export_id,
+    int64_t now_ms, ctseg_retry_t *retry, ctseg_err_t *err);
+
+/* NOTFOUND: never asked for */
+
+ctseg_rc_t ctseg_retry_get(ctseg_store_t *s, const char *export_id,
+    ctseg_retry_t *retry, ctseg_err_t *err);
+
+/* compare and set on retry->rev: CONFLICT */
+
+ctseg_rc_t ctseg_retry_put(ctseg_store_t *s, ctseg_retry_t *retry,
+    ctseg_err_t *err);
+
+typedef bool (*ctseg_retry_pt)(void *data, const ctseg_retry_t *retry);
+
+ctseg_rc_t ctseg_retry_list(ctseg_store_t *s, ctseg_retry_pt cb, void *data,
+    ctseg_err_t *err);
+
+/* how many events it has yet to try; of one that failed: has not tried */
+
+ctseg_rc_t ctseg_retry_left(ctseg_store_t *s, const ctseg_retry_t *retry,
+    uint64_t *left, ctseg_err_t *err);
+
+/* the resource of the API */
+
+void ctseg_retry_render(ctseg_json_writer_t *w, const char *name,
+    const ctseg_retry_t *retry, uint64_t left);
 
 
 /* ---- what Segment asked for ---- */

@@ -336,13 +336,61 @@ check_lease(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
 }
 
 
+/* whatever it says, a request makes something of it that goes on */
+
+static void
+check_retry(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    ctseg_rc_t           rc;
+    ctseg_buf_t          out = { NULL, 0, 0, false };
+    ctseg_err_t          err;
+    ctseg_retry_t        retry, again;
+    ctseg_json_writer_t  w = { .buf = &out, .comma = false };
+
+    rc = ctseg_retry_get(s, ID, &retry, &err);
+
+    if (rc != CTSEG_OK) {
+        check_corrupt(rc, &err, key);
+        return;
+    }
+
+    fuzz_check(strcmp(retry.export_id, ID) == 0);
+    fuzz_check(retry.state >= CTSEG_RETRY_RUNNING
+               && retry.state <= CTSEG_RETRY_FAILED);
+
+    ctseg_retry_render(&w, NULL, &retry, 3);
+    fuzz_check(!out.failed);
+
+    if (fuzz_utf8(ctseg_buf_slice(&out)) == out.len) {
+        fuzz_check_json(&out);
+    }
+
+    fuzz_check(ctseg_retry_put(s, &retry, NULL) == CTSEG_OK);
+    fuzz_check(ctseg_retry_get(s, ID, &again, NULL) == CTSEG_OK);
+    fuzz_check(memcmp(&retry, &again, sizeof(ctseg_retry_t)) == 0);
+
+    keep(fs, key, &out);
+    fuzz_check(ctseg_retry_put(s, &again, NULL) == CTSEG_OK);
+    fuzz_check(ctseg_str_eq(ctseg_buf_slice(&out),
+                            fuzz_store_bytes(fs, key)));
+
+    fuzz_check(ctseg_retry_request(s, ID, NOW, &again, NULL) == CTSEG_OK);
+    fuzz_check(again.hi >= again.cursor && again.again == again.cursor);
+    fuzz_check(again.delivered == retry.delivered);
+    fuzz_check(again.state != CTSEG_RETRY_FAILED);
+
+    ctseg_buf_free(&out);
+}
+
+
 static const kind_t  kinds[] = {
     { "export", "export/" ID, CTSEG_RECORD_EXPORT, check_export },
     { "run", "run/" ID "/0000000000000007", CTSEG_RECORD_RUN, check_run },
     { "partner", "partner/" ID, CTSEG_RECORD_PARTNER, check_partner },
     { "reply", "reply/" ID, CTSEG_RECORD_REPLY, check_reply },
     { "nickname", "nickname/" NICK, CTSEG_RECORD_NICKNAME, check_nickname },
-    { "lease", "lease/x", CTSEG_RECORD_LEASE, check_lease }
+    { "lease", "lease/x", CTSEG_RECORD_LEASE, check_lease },
+    { "retry", "retry/" ID, CTSEG_RECORD_RETRY, check_retry }
 };
 
 

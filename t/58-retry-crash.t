@@ -4,7 +4,8 @@
 # counts, and the event that leaves the list.  The disk fails the second of
 # them, so that the first is there alone when everything is killed.  Whoever
 # goes on completes it: nothing is counted twice, or lost.  What could fool
-# it: a crash that came elsewhere; so what is stored then is looked at.
+# it: a crash that came elsewhere; so what is stored then is looked at.  And
+# the opposite of a crash: a worker that leaves gives away what it has.
 
 use strict;
 use warnings;
@@ -127,6 +128,28 @@ for my $case ([ 200, 3, 4, 0, 'acknowledged' ], [ 400, 2, 4, 1, 'refused' ]) {
 		($left ? $bad[2] : ()), @bad[3 .. $#bad] ],
 		'... and sent as often as it must be');
 }
+
+
+# ---- a worker that leaves hands over what waits, though it stays itself ----
+
+$s->rules({ when => { contains => '"p":"Bad"' }, status => 400 });
+my $id = $api->export($api->partner(write_key => 'left'));
+$api->until($id, 'DONE', 60);
+$s->rules({ when => { write_key => 'left' }, status => 401 },
+	{ when => { write_key => 'stays' }, hold => 1, times => 1 });
+is($api->post("/exports/$id/rejected/retry")->{status}, 202, 'asked for');
+my $retry;
+wait_for { rejected($id, \$retry); $retry->{last_error} } 20, 'a pause';
+my $stays = $api->export($api->partner(write_key => 'stays'));
+wait_for { $s->stats->{held} } 20, 'what keeps the worker';
+my ($old) = $t->worker_pids;
+$t->signal('HUP');
+wait_for { my %owners = map { $_ => 1 } $t->error_log
+	=~ /\[notice\] (\d+)#.*$id: sending refused .* after/g;
+	keys %owners == 2 } 20, 'another owner';
+ok(kill(0, $old), 'the first one is still there');
+$s->release;
+$api->until($stays, 'DONE', 60);
 
 is_deeply([ $api->wrong ], [], 'the numbers add up');
 is_deeply([ $s->violations ], [], 'every batch was within the rules');

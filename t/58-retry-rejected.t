@@ -15,6 +15,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
+use Time::Local qw/ timegm /;
 
 use Ctseg::Api;
 use Ctseg::Client qw/ http json_decode wait_for /;
@@ -236,6 +237,29 @@ is_deeply(taken('storm', 1), { map { $_ => 1 } @good, @bad },
 totals($id, @good + @bad, @bad + 1, '... or counted twice');
 
 
+# ---- a worker that hangs, which takes the time of a lease to tell ----
+
+if ($ENV{CTSEG_SLOW}) {
+	$id = refused('hung');
+	$s->rules({ when => { contains => "\"n\":$bad[4],",
+		write_key => 'hung' }, hold => 1, times => 1 });
+	again($id);
+	wait_for { $s->stats->{held} == 1 } 20, 'an answer that is held';
+	($owner) = $t->error_log =~ /.*\[notice\] (\d+)#.*$id: sending/s;
+	kill 'STOP', $owner;
+	$retry = ended($id, 60);
+	kill 'CONT', $owner;
+	$s->release;
+	wait_for { $t->error_log =~ /$id: sending.*took it over/ } 20,
+		'the first owner to notice';
+	is_deeply([ @{$retry}{qw/ state sent refused / } ],
+		[ 'done', scalar @bad, 0 ], 'hung: another one goes on');
+	is_deeply([ @{rejected($id)->{retry}}{qw/ state sent refused / } ],
+		[ 'done', scalar @bad, 0 ], '... the first changes nothing');
+	totals($id, @good + @bad, @bad + 1, '... each counts once');
+}
+
+
 # ---- a reload in the middle, and a second request ----
 
 $id = refused('reload');
@@ -291,11 +315,18 @@ is($health->{reason}, "Segment's side answered 401", '... with its reason');
 $retry = rejected($id)->{retry};
 is_deeply([ @{$retry}{qw/ state events sent / }, $retry->{last_error}
 	{status} ], [ 'running', scalar @bad, 0, 401 ], '... nothing is lost');
-like($retry->{retry_at}, qr/^\d{4}/, '... it is tried again');
+is(seconds($retry->{retry_at}) - seconds($retry->{last_error}{at}), 60,
+	'... it is tried again in a minute');
+my $other = $api->export($partner);
+$api->until($other, 'RUNNING');
+wait_for { $t->error_log =~ /$other, run 1: working/ } 20, 'a run';
+wait_for { rejected($id)->{retry}{state} eq 'running' } 20, 'some answers'
+	for 1 .. 20;
 is(metrics()->value('ctseg_partner_paused', partner => $partner), 1,
 	'... metrics show it');
 is(scalar(grep { ($_->{status} // 0) == 401 } of('closed')), 1,
-	'... but not at once');
+	'... nor is anything else sent under its key');
+is($api->post("/exports/$other/stop")->{status}, 200, 'the other one stops');
 is($api->patch("/partners/$partner", { write_key => 'opened' })->{status},
 	200, 'an edit of the partner');
 is(ended($id)->{sent}, scalar @bad, '... is the cure');
@@ -357,6 +388,31 @@ $api->upload($t->url(1, '/1/upload'), '{"d":[' . record(n => 101) . ']}');
 wait_for { $api->show($id)->{progress}{sent} == 1 } 20, '... goes on';
 is_deeply(taken('live'), { 100 => 1, 101 => 1 }, '... each once');
 totals($id, 2, 1, 'both count');
+
+
+# ---- one that its run has not counted yet ----
+
+# The first batch of the run is held, so what was refused in the second does
+# not count.  Sent now it might count twice: it waits for the run.
+
+$api->upload($t->url(1, '/1/upload'), map { my $from = $_; '{"d":[' . join(
+	',', map { record(n => $_, pad => 2000, props => $_ == 599
+	? '"p":"Last"' : '') } $from .. $from + 199) . ']}' } 200, 400);
+$s->rules({ when => { contains => '"n":0}' }, hold => 1, times => 1 },
+	{ when => { contains => '"p":"Last"' }, status => 400 });
+$id = $api->export($api->partner(write_key => 'early'));
+wait_for { @{rejected($id)->{items}} } 20, 'one that is refused';
+is($api->show($id)->{progress}{rejected}, 0, 'a run has yet to count it');
+mend();
+again($id);
+wait_for { $t->error_log =~ /$id: sending refused/ } 20, 'a redelivery';
+is_deeply([ @{rejected($id)->{retry}}{qw/ state events sent / } ],
+	[ 'running', 1, 0 ], '... for which it waits') for 1 .. 5;
+$s->release;
+my $run = $api->until($id, 'DONE', 60)->{last_run};
+is_deeply([ $run->{rejected_by_reason}{refused}, ended($id)->{sent} ],
+	[ 1, 1 ], '... and then goes on');
+totals($id, $run->{sent} + 1, $run->{rejected}, '... each counts once');
 
 is_deeply([ $api->wrong ], [], 'the numbers add up');
 is_deeply([ $s->violations ], [], 'every batch was within the rules');
@@ -454,6 +510,12 @@ sub raw_refused {
 	my @posts = of($key);
 	return raw(grep { $_->{status} == 400 && $_->{events} == 1 }
 		@posts[0 .. $n - 1]);
+}
+
+sub seconds {
+	my ($instant) = @_;
+	my ($y, $mon, @t) = $instant =~ /(\d+)/g;
+	return timegm($t[3], $t[2], $t[1], $t[0], $mon - 1, $y);
 }
 
 sub metrics {

@@ -127,6 +127,36 @@ my %ids = map { $_->{id} => 1 } grep { $_->{key} eq 'mended' } events();
 is(scalar keys %ids, $events, 'each event under its id');
 
 
+# ---- a cure that whoever took over has to notice ----
+
+$s->rules({ when => { write_key => 'mended' }, status => 401 });
+my $taken_over = $api->export($sick);
+wait_for { health($sick)->{state} eq 'paused' } 20, 'a pause';
+$t->kill_worker($_) for $t->worker_pids;
+$s->rules();
+my $edits = 0;
+wait_for {
+	$api->patch("/partners/$sick", { nickname => 'sick ' . ++$edits });
+	$api->show($taken_over)->{status} eq 'DONE';
+} 30, 'the end of a run that was taken over while its partner paused';
+pass('an edit is noticed by other workers as well');
+
+
+# ---- it is over, and something in the first batch is wrong ----
+
+$s->rules({ when => { write_key => 'mended' }, status => 404 });
+my $wrong = $api->export($sick);
+wait_for { health($sick)->{state} eq 'paused' } 20, 'a pause';
+$s->rules({ when => { write_key => 'mended', contains => '"n":5,' },
+	status => 400 });
+$t->kill9;
+$t->restart;
+$r = $api->until($wrong, 'DONE', 30)->{last_run};
+is_deeply([ @{$r}{qw/ sent rejected / } ], [ $events - 1, 1 ],
+	'a verdict on the events ends a pause, too');
+$s->rules();
+
+
 # ---- three days ----
 
 $s->rules({ when => { write_key => 'mended' }, status => 403 });

@@ -412,6 +412,11 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
         break;
 
     case CTSEG_ANSWER_CONTENT:
+
+        /* who judges the events does not refuse the write key any more */
+
+        ngx_http_ctseg_rate_sent(run->worker, &run->run);
+
         if (batch->load.batch.events > 1) {
             ngx_http_ctseg_run_split(batch);
 

@@ -352,7 +352,13 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
             run->stopped = 1;
         }
 
-        if (save->partner_revision != 0 && run->paused_revision != 0
+        /* one that was taken over does not know what was refused */
+
+        if (run->paused_revision == 0) {
+            run->paused_revision = save->partner_revision;
+        }
+
+        if (save->partner_revision != 0
             && save->partner_revision != run->paused_revision)
         {
             run->paused_revision = save->partner_revision;

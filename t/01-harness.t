@@ -228,6 +228,17 @@ my $start = time;
 is(batch(event())->{status}, 200, 'late answer');
 cmp_ok(time - $start, '>=', 0.29, 'is late');
 
+$s->script({ drip => 0.05, what => 'slow' });
+$start = time;
+is(batch(event())->{body}, '{"success":true}', 'an answer bit by bit');
+cmp_ok(time - $start, '>=', 0.29, '... takes its time');
+is(($s->requests)[-1]{what}, 'slow', '... and is on record by its name');
+is($s->stats->{cut}, 0, 'all requests were whole');
+my $half = Ctseg::Client->new($s->port)->connect;
+$half->send_bytes("POST /v1/batch HTTP/1.1\r\nContent-Length: 5\r\n\r\nab");
+$half->close;
+wait_for { $s->stats->{cut} == 1 } 5, 'one that was cut';
+
 $s->script({ hold => 1 }, { hold => 1, status => 500 });
 my @conn = map { my $k = Ctseg::Client->new($s->port)->connect;
 	$k->send_bytes(Ctseg::Client::format_request($s->port, 'POST',

@@ -56,12 +56,14 @@ my %live;
 #	close	'before' | 'mid_header' | 'mid_body' | 'after': the connection
 #		ends there, with a reset when rst => 1
 #	early	answer when the header was read, without the body
+#	drip	send it in eight pieces, so many seconds apart
 #	hang	never answer
 #	hold	answer after release()
 #	accept	0 or 1: whether the events count as accepted, if not as the
 #		status says (e.g. close => 'before', accept => 1: taken, but
 #		the sender cannot know)
 #	raw	bytes to send instead of all that
+#	what	a name for it, which the record shows
 
 sub new {
 	my ($class, %opt) = @_;
@@ -214,7 +216,8 @@ sub release {
 }
 
 # figures kept by the child: requests, held, connections (open), accepted
-# (connections ever accepted), events, bytes
+# (connections ever accepted), cut (those that ended within a request), events,
+# bytes
 
 sub stats { return $_[0]->_command(cmd => 'stats') }
 
@@ -242,8 +245,8 @@ sub _slurp {
 }
 
 # every request, by arrival: { n, at, method, path, headers (lower case),
-# status (0: no answer, undef: not yet), accepted, answered_at, events, bytes,
-# write_key, offset, conn }.  $s->body($request) gives its body.
+# status (0: no answer, undef: not yet), accepted, what, answered_at, events,
+# bytes, write_key, offset, conn }.  $s->body($request) gives its body.
 
 sub requests {
 	my ($self) = @_;

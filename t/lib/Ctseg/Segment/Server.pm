@@ -58,6 +58,7 @@ sub new {
 		ids	=> {},
 		held	=> [],
 		timers	=> [],
+		cut	=> 0,
 		events	=> 0,
 		bytes	=> 0,
 	}, $class;
@@ -210,6 +211,7 @@ sub control {
 				held => scalar @{$self->{held}},
 				connections => scalar keys %{$self->{conn}},
 				accepted => $self->{nconn},
+				cut => $self->{cut},
 				events => $self->{events},
 				bytes => $self->{bytes},
 			};
@@ -275,6 +277,7 @@ sub read {
 			$self->answered($r, 0, $r->{accept_lost} // 0);
 			$r->{gone} = 1;
 		}
+		$self->{cut}++ if !$c->{served} || $c->{head};
 		$self->drop($c);
 		return;
 	}
@@ -362,6 +365,7 @@ sub request {
 
 	my $r = { %$head, n => ++$self->{n}, body => $body, conn => $c };
 	$c->{request} = $r;
+	$c->{served} = 1;
 	$r->{bytes} = length $body;
 	$self->{bytes} += $r->{bytes};
 
@@ -383,6 +387,7 @@ sub request {
 
 	my $a = $self->choose($r);
 	delete $r->{body};
+	$r->{what} = $a->{what};
 
 	if (defined $a->{accept}) {
 		$r->{accept_lost} = $a->{accept};
@@ -452,7 +457,7 @@ sub answered {
 	$r->{done} = 1;
 	$self->note('requests', $json->encode({ n => $r->{n},
 		status => $status + 0, accepted => $accepted ? 1 : 0,
-		answered_at => time }) . "\n");
+		what => $r->{what}, answered_at => time }) . "\n");
 	return;
 }
 
@@ -493,12 +498,32 @@ sub answer {
 		: $head . $body);
 
 	$c->{request} = undef;
+	$c->{rst} = $a->{rst};
+	return $self->drip($c, $out, $end, $a->{drip}) if $a->{drip};
+
 	$c->{out} .= $out;
 	$c->{end} = 1 if $end;
-	$c->{rst} = $a->{rst};
 	$self->flush($c);
 
 	$self->parse($c) if $self->{conn}{$c->{fd}} && length $c->{in};
+	return;
+}
+
+# an answer in eight pieces, so many seconds apart
+
+sub drip {
+	my ($self, $c, $out, $end, $seconds) = @_;
+	my $n = int(length($out) / 8) + 1;
+
+	return if !$self->{conn}{$c->{fd}} || $self->{conn}{$c->{fd}} != $c;
+	$c->{out} .= substr $out, 0, $n, '';
+	if (length $out) {
+		push @{$self->{timers}}, [ time + $seconds,
+			sub { $self->drip($c, $out, $end, $seconds) } ];
+	} else {
+		$c->{end} = 1 if $end;
+	}
+	$self->flush($c);
 	return;
 }
 

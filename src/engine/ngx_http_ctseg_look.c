@@ -66,19 +66,54 @@ ngx_http_ctseg_look_id(void *data, const char *export_id)
 }
 
 
+static int
+ngx_http_ctseg_look_compare(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+
 static ngx_uint_t
 ngx_http_ctseg_look_is_mine(ngx_http_ctseg_look_t *look,
     const char *export_id)
 {
-    ngx_uint_t  i;
+    return bsearch(export_id, look->mine, look->nmine, CTSEG_ID_TEXT_MAX,
+                   ngx_http_ctseg_look_compare) != NULL;
+}
 
-    for (i = 0; i < look->nmine; i++) {
-        if (strcmp(look->mine[i], export_id) == 0) {
-            return 1;
-        }
+
+/*
+ * A run that nobody works on, and this worker cannot: after a minute it is
+ * said and counted, and again after each further one.  The put tells the other
+ * workers that it has been.
+ */
+
+static void
+ngx_http_ctseg_look_idle(ngx_http_ctseg_look_t *look)
+{
+    ctseg_run_t  *run;
+
+    run = &look->run;
+
+    if (!ctseg_lease_may_take(look->idle, run->export_id, "nobody", run->rev,
+                              ctseg_mono_ms(), CTSEG_STALL_MS))
+    {
+        return;
     }
 
-    return 0;
+    if (look->nstalled == NGX_HTTP_CTSEG_NOTES
+        || ctseg_run_put(look->task.worker->store, run, NULL) != CTSEG_OK)
+    {
+        return;
+    }
+
+    (void) snprintf(look->stalled[look->nstalled++],
+                    sizeof(look->stalled[0]),
+                    "export %s, run %llu: no attempt for %d s, at %llu of "
+                    "%llu: no worker has room for it", run->export_id,
+                    (unsigned long long) run->number, CTSEG_STALL_MS / 1000,
+                    (unsigned long long) run->cursor,
+                    (unsigned long long) run->hi);
 }
 
 
@@ -145,6 +180,7 @@ ngx_http_ctseg_look_claim(ngx_http_ctseg_look_t *look)
     if (look->nclaims == NGX_HTTP_CTSEG_CLAIMS || look->nclaims == look->room)
     {
         look->foreign = 1;              /* look again soon */
+        ngx_http_ctseg_look_idle(look);
         return;
     }
 
@@ -614,6 +650,9 @@ ngx_http_ctseg_look_thread(ngx_http_ctseg_task_t *task)
     {
         return;                         /* nothing happened */
     }
+
+    qsort(look->mine, look->nmine, CTSEG_ID_TEXT_MAX,
+          ngx_http_ctseg_look_compare);
 
     look->nids = 0;
     look->due_ms = INT64_MAX;

@@ -30,6 +30,7 @@ typedef struct {
     /* the thread's memory between looks */
 
     ctseg_lease_watch_t    *watch;
+    ctseg_lease_watch_t    *idle;       /* runs without anybody */
     uint64_t                seen_rev;   /* nothing new up to here */
     int64_t                 due_ms;     /* earliest known, INT64_MAX: none */
     unsigned                foreign:1;  /* look again, whatever the revision:
@@ -45,6 +46,8 @@ typedef struct {
     ngx_uint_t              nclaims;
     char                    notes[NGX_HTTP_CTSEG_NOTES][256];
     ngx_uint_t              nnotes;
+    char                    stalled[NGX_HTTP_CTSEG_NOTES][256];
+    ngx_uint_t              nstalled;
 
     ngx_http_ctseg_retry_look_t  retries;
 

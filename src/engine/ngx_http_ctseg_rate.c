@@ -8,7 +8,7 @@
 #include "ngx_http_ctseg_rate.h"
 
 
-#define NGX_HTTP_CTSEG_RATES  256
+#define NGX_HTTP_CTSEG_RATES  4096     /* of all runs there may be */
 
 
 typedef struct {

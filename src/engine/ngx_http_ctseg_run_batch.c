@@ -22,6 +22,9 @@ static void ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d);
 static void ngx_http_ctseg_run_retry_handler(ngx_event_t *ev);
 
 
+static ngx_uint_t  ngx_http_ctseg_nbatches;
+
+
 /* ---- loading ---- */
 
 
@@ -38,6 +41,8 @@ ngx_http_ctseg_batch_create(ngx_http_ctseg_run_t *run, uint64_t after,
     if (batch == NULL) {
         return NULL;
     }
+
+    ngx_http_ctseg_nbatches++;
 
     batch->run = run;
     batch->load.incarnation = run->run.incarnation;
@@ -66,6 +71,14 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
         return;
     }
 
+    /* memory of many runs: each goes on, but not with several */
+
+    if (run->nbatches != 0
+        && ngx_http_ctseg_nbatches >= NGX_HTTP_CTSEG_BATCHES)
+    {
+        return;                         /* the beat tries again */
+    }
+
     batch = ngx_http_ctseg_batch_create(run, run->loaded, run->saved_hi);
     if (batch == NULL) {
         return;                         /* the beat tries again */
@@ -74,7 +87,7 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
     batch->fresh = 1;
 
     if (ngx_http_ctseg_task_post(&batch->load.task) != NGX_OK) {
-        ngx_free(batch);
+        ngx_http_ctseg_batch_free(batch);
         return;
     }
 
@@ -138,6 +151,8 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
 
     batch = (ngx_http_ctseg_batch_t *) task;
     run = batch->run;
+
+    ngx_http_ctseg_run_stirs(run);
 
     if (batch->fresh) {
         run->loading = 0;
@@ -387,6 +402,8 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
     batch = d->data;
     run = batch->run;
 
+    ngx_http_ctseg_run_stirs(run);
+
     answer = ctseg_answer_classify((int) d->status);
     ngx_http_ctseg_count_delivery(run->run.partner_id, d->status,
                                   ngx_current_msec - d->started);
@@ -530,6 +547,7 @@ ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
         }
 
         run->dirty = 1;
+        ngx_http_ctseg_run_stirs(run);
 
         ngx_queue_remove(&batch->queue);
         run->nbatches--;
@@ -636,6 +654,8 @@ ngx_http_ctseg_batch_free(ngx_http_ctseg_batch_t *batch)
     ngx_http_ctseg_deliver_abort(&batch->delivery);
     ctseg_batch_free(&batch->load.batch);
     ngx_free(batch);
+
+    ngx_http_ctseg_nbatches--;
 }
 
 

@@ -7,16 +7,23 @@
 
 
 #include "../segment/ctseg_window.h"
+#include "../store/ctseg_lease.h"
 #include "../bridge/ngx_http_ctseg_deliver.h"
 #include "ngx_http_ctseg_rate.h"
 #include "ngx_http_ctseg_runner.h"
 
 
 #define NGX_HTTP_CTSEG_RELOAD_MS  5000  /* after a load that failed */
+#define NGX_HTTP_CTSEG_BEAT_MS    1000
+#define NGX_HTTP_CTSEG_LIVE_MS    100   /* the beat of a live run */
 
 /* so many single events refused in a row: then it is not the events */
 
 #define NGX_HTTP_CTSEG_REFUSALS   8
+
+/* batches on one worker, behind which each run has one at a time */
+
+#define NGX_HTTP_CTSEG_BATCHES    320
 
 
 typedef enum {
@@ -66,6 +73,9 @@ struct ngx_http_ctseg_run_s {
 
     ngx_event_t                 beat;       /* look for a stop, renew */
     ngx_event_t                 pace;       /* the rate allows more then */
+    ngx_msec_t                  beat_at;    /* of the last beat */
+    ngx_msec_t                  quiet;      /* so long nothing has stirred,
+                                               though something should */
     ngx_msec_t                  saved_at;   /* of the last put */
     ngx_msec_t                  unread_at;  /* of the load that failed */
     ctseg_mark_t                mark;       /* since when the pace counts */
@@ -86,6 +96,7 @@ struct ngx_http_ctseg_run_s {
     unsigned                    stopped:1;  /* by the operator */
     unsigned                    leaving:1;  /* the worker exits */
     unsigned                    lost:1;     /* somebody else owns it */
+    unsigned                    stalled:1;  /* given up by the watchdog */
     unsigned                    over:1;     /* the last put is under way */
 };
 
@@ -106,6 +117,17 @@ ngx_uint_t ngx_http_ctseg_run_is_open(ngx_http_ctseg_run_t *run);
 
 void ngx_http_ctseg_run_timer(ngx_http_ctseg_run_t *run, ngx_event_t *ev,
     ngx_event_handler_pt handler);
+
+
+/* ---- ngx_http_ctseg_run_watch.c ---- */
+
+/* something came of what the run does */
+
+void ngx_http_ctseg_run_stirs(ngx_http_ctseg_run_t *run);
+
+/* at each beat: has it been quiet for too long?  Says and counts it */
+
+ngx_uint_t ngx_http_ctseg_run_is_stalled(ngx_http_ctseg_run_t *run);
 
 
 /* ---- ngx_http_ctseg_run_split.c ---- */

@@ -183,6 +183,8 @@ ngx_http_ctseg_run_refused(ngx_http_ctseg_task_t *task)
     batch = refusal->batch;
     run = batch->run;
 
+    ngx_http_ctseg_run_stirs(run);
+
     if (refusal->rc == CTSEG_OK) {
         c = &batch->load.batch.counts;
         c->sent--;

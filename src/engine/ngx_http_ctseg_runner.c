@@ -10,16 +10,17 @@
  */
 
 #include "../segment/ctseg_answer.h"
-#include "../store/ctseg_lease.h"
 #include "ngx_http_ctseg_run_int.h"
 
 
-#define NGX_HTTP_CTSEG_BEAT_MS  1000
-#define NGX_HTTP_CTSEG_LIVE_MS  100
+/* with more runs than that the beat of a live one becomes slower */
+
+#define NGX_HTTP_CTSEG_LIVE_RUNS  64
 
 
 static void ngx_http_ctseg_run_pace_handler(ngx_event_t *ev);
 static void ngx_http_ctseg_run_beat_handler(ngx_event_t *ev);
+static void ngx_http_ctseg_run_give_up(ngx_http_ctseg_run_t *run);
 static void ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
     ngx_http_ctseg_save_e what);
 static void ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task);
@@ -27,6 +28,7 @@ static void ngx_http_ctseg_run_free(ngx_http_ctseg_run_t *run);
 
 
 static ngx_queue_t  ngx_http_ctseg_runs;
+static ngx_uint_t   ngx_http_ctseg_nruns;
 static ngx_uint_t   ngx_http_ctseg_lost;
 
 
@@ -34,6 +36,20 @@ void
 ngx_http_ctseg_runner_init(ngx_http_ctseg_worker_t *worker)
 {
     ngx_queue_init(&ngx_http_ctseg_runs);
+}
+
+
+/* all live runs of a worker together look at the log so often and no more */
+
+static ngx_msec_t
+ngx_http_ctseg_run_beat(ngx_http_ctseg_run_t *run)
+{
+    if (!run->live) {
+        return NGX_HTTP_CTSEG_BEAT_MS;
+    }
+
+    return NGX_HTTP_CTSEG_LIVE_MS
+           * (1 + ngx_http_ctseg_nruns / NGX_HTTP_CTSEG_LIVE_RUNS);
 }
 
 
@@ -80,6 +96,7 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
     run->loaded = record->cursor;
     run->saved_hi = record->hi;
     run->saved_at = ngx_current_msec;
+    run->beat_at = ngx_current_msec;
 
     ngx_queue_init(&run->batches);
 
@@ -89,10 +106,10 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
                              ngx_http_ctseg_run_pace_handler);
 
     ngx_queue_insert_tail(&ngx_http_ctseg_runs, &run->queue);
+    ngx_http_ctseg_nruns++;
     ngx_http_ctseg_hold(worker);
 
-    ngx_add_timer(&run->beat, run->live ? NGX_HTTP_CTSEG_LIVE_MS
-                                        : NGX_HTTP_CTSEG_BEAT_MS);
+    ngx_add_timer(&run->beat, ngx_http_ctseg_run_beat(run));
 
     ngx_log_error(NGX_LOG_NOTICE, worker->log, 0,
                   "ctseg: export %V, run %uL: working on (%uL, %uL]",
@@ -342,6 +359,16 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
                           run->run.counts.sent, run->run.counts.filtered,
                           run->run.counts.rejected);
 
+            if (run->stalled) {
+
+                /* what a thread has comes back before the run can go */
+
+                run->over = 0;
+                run->lost = 1;
+                ngx_http_ctseg_run_settle(run);
+                return;
+            }
+
             ngx_http_ctseg_run_free(run);
             return;
         }
@@ -419,8 +446,7 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
 
     run = ngx_queue_data(ev, ngx_http_ctseg_run_t, beat);
 
-    ngx_add_timer(ev, run->live ? NGX_HTTP_CTSEG_LIVE_MS
-                                : NGX_HTTP_CTSEG_BEAT_MS);
+    ngx_add_timer(ev, ngx_http_ctseg_run_beat(run));
 
     ctseg_run_measure(&run->run, &run->mark, ctseg_mono_ms());
 
@@ -428,6 +454,11 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
         && ngx_current_msec - run->unread_at >= NGX_HTTP_CTSEG_RELOAD_MS)
     {
         run->unread = 0;
+    }
+
+    if (ngx_http_ctseg_run_is_stalled(run)) {
+        ngx_http_ctseg_run_give_up(run);
+        return;
     }
 
     if (run->saving || run->over) {
@@ -459,6 +490,29 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
     }
 
     ngx_http_ctseg_run_go(run);
+}
+
+
+/*
+ * Nothing moves here any more, so somebody else is to go on.  The record is
+ * released for that; where the save is what does not come back, the lease
+ * ends by itself.
+ */
+
+static void
+ngx_http_ctseg_run_give_up(ngx_http_ctseg_run_t *run)
+{
+    if (!run->saving) {
+        run->stalled = 1;
+        ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_RELEASE);
+
+        if (run->saving) {
+            return;
+        }
+    }
+
+    run->lost = 1;
+    ngx_http_ctseg_run_settle(run);
 }
 
 
@@ -521,6 +575,7 @@ ngx_http_ctseg_run_free(ngx_http_ctseg_run_t *run)
     }
 
     ngx_queue_remove(&run->queue);
+    ngx_http_ctseg_nruns--;
     ngx_http_ctseg_release(run->worker);
 
     ngx_free(run->save);

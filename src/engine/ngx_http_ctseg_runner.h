@@ -10,7 +10,7 @@
 #include "ngx_http_ctseg_load.h"
 
 
-#define NGX_HTTP_CTSEG_RUNS_MAX  64     /* on one worker at a time */
+#define NGX_HTTP_CTSEG_RUNS_MAX  1024   /* on one worker at a time */
 
 
 /* process hook */

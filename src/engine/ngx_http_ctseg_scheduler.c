@@ -10,6 +10,7 @@
  * its export does not know, a stop whose run nobody ended.
  */
 
+#include "../bridge/ngx_http_ctseg_count.h"
 #include "ngx_http_ctseg_look_int.h"
 #include "ngx_http_ctseg_rate.h"
 #include "ngx_http_ctseg_scheduler.h"
@@ -57,7 +58,8 @@ ngx_http_ctseg_scheduler_init(ngx_http_ctseg_worker_t *worker)
     }
 
     look->watch = ctseg_lease_watch_create();
-    if (look->watch == NULL) {
+    look->idle = ctseg_lease_watch_create();
+    if (look->watch == NULL || look->idle == NULL) {
         return NGX_ERROR;
     }
 
@@ -103,6 +105,7 @@ ngx_http_ctseg_scheduler_handler(ngx_event_t *ev)
     look->room = NGX_HTTP_CTSEG_RUNS_MAX - look->nmine;
     look->nclaims = 0;
     look->nnotes = 0;
+    look->nstalled = 0;
 
     ngx_http_ctseg_retry_prepare(&look->retries);
 
@@ -154,6 +157,12 @@ ngx_http_ctseg_look_done(ngx_http_ctseg_task_t *task)
     for (i = 0; i < look->nnotes; i++) {
         ngx_log_error(NGX_LOG_ERR, task->worker->log, 0, "ctseg: %s",
                       look->notes[i]);
+    }
+
+    for (i = 0; i < look->nstalled; i++) {
+        ngx_http_ctseg_count_violation();
+        ngx_log_error(NGX_LOG_ERR, task->worker->log, 0, "ctseg: %s",
+                      look->stalled[i]);
     }
 
     if (look->nnotes != 0) {

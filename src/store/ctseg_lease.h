@@ -17,6 +17,7 @@
 
 #define CTSEG_LEASE_TTL_MS    30000
 #define CTSEG_LEASE_RENEW_MS  10000
+#define CTSEG_STALL_MS        60000     /* so long nobody may do nothing */
 #define CTSEG_OWNER_MAX       96
 
 

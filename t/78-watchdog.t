@@ -9,8 +9,8 @@
 # A watchdog that cries wolf would be worse than none, so in the same minute
 # there are runs that are quiet for good reasons: Segment keeps an answer to
 # itself, has asked for five minutes of rest, or refuses the write key; the
-# rate allows no more; and a live run has nothing to send.  A minute is six
-# seconds here, since t/fault/ctseg_hurry.c makes the clock of timers run ten
+# rate allows no more; and a live run has nothing to send.  A minute is ten
+# seconds here, since t/fault/ctseg_hurry.c makes the clock of timers run six
 # times as fast.
 #
 # What could fool it: a thread that never hung, so the event that it was to
@@ -35,7 +35,7 @@ use Ctseg::Segment;
 
 my $t = Ctseg::Nginx->new(workers => 2, preload => [ map {
 	Ctseg::Nginx::shim($_) } qw/ ctseg_hurry ctseg_stall / ]);
-$t->{env} = { TZ => 'UTC', CTSEG_HURRY => 10,
+$t->{env} = { TZ => 'UTC', CTSEG_HURRY => 6,
 	CTSEG_STALL => $t->testdir . '/stall' };
 my $s = Ctseg::Segment->new(dir => $t->testdir);
 
@@ -91,12 +91,21 @@ my @launched = (names => [ 'App Launched' ]);
 $s->rules({ when => { write_key => 'silent' }, hold => 1 },
 	{ when => { write_key => 'busy' }, status => 429,
 		headers => { 'Retry-After' => 300 } },
-	{ when => { write_key => 'wrong' }, status => 401 });
+	{ when => { write_key => 'wrong' }, status => 401 },
+	{ when => { write_key => 'alone' }, status => 503,
+		headers => { 'Retry-After' => 300 } });
 
 $api->upload($upload, upload_bodies(4, 300, pad => 2000, @launched));
 
+$api->upload($upload, upload_body(1, names => [ 'App Installed' ]));
+
 my %quiet = map { $_ => $api->export($api->partner(write_key => $_,
 	region => $_ eq 'slow' ? 'eu' : 'us')) } qw/ silent busy wrong slow /;
+
+# this one has a single batch, so that a retry is all it waits for
+
+$quiet{alone} = $api->export($api->partner(write_key => 'alone'),
+	events => { set => 'selected', names => [ 'App Installed' ] });
 
 sub attempts {
 	my ($key) = @_;

@@ -2,8 +2,8 @@
  * A thread that does not come back.  Preloaded: the first search for a block
  * of the log that is made in the process whose number is in the file named by
  * CTSEG_STALL waits for as long as it is there.  One thread at a time is
- * caught; all others go on.  The name is taken before main(), since nginx takes
- * it out of the environment of its workers.
+ * caught; all others go on.  The name is taken before main(), since nginx
+ * takes it out of the environment of its workers.
  */
 
 #include <dlfcn.h>

@@ -35,6 +35,7 @@ my $deadline = $ENV{CTSEG_TEST_DEADLINE} || ($ENV{CTSEG_ASAN} ? 60 : 20);
 # preload => []	shared objects for LD_PRELOAD
 # nginx => path	default $CTSEG_NGINX or /usr/sbin/nginx
 # guard => 0|1	the loop guard of t/fault (CTSEG_GUARD)
+# daemon => 0|1	nginx leaves the test's process tree, as upgrade() needs it
 # module => path  default $CTSEG_MODULE or build/ngx_http_ctseg_module.so;
 #		'' loads none
 
@@ -46,6 +47,7 @@ sub new {
 		workers	=> $opt{workers} || 1,
 		env	=> $opt{env} || {},
 		preload	=> $opt{preload} || [],
+		daemon	=> $opt{daemon},
 		guard	=> $opt{guard} // $ENV{CTSEG_GUARD},
 		nginx	=> $opt{nginx} || $ENV{CTSEG_NGINX}
 				|| '/usr/sbin/nginx',
@@ -184,7 +186,7 @@ sub expand {
 	my $d = $self->{dir};
 
 	my $globals = join "\n",
-		"daemon off;",
+		'daemon ' . ($self->{daemon} ? 'on;' : 'off;'),
 		"master_process on;",
 		"pid $d/nginx.pid;",
 		"error_log $d/error.log $level;",
@@ -298,6 +300,7 @@ sub run {
 	if ($pid == 0) {
 		$self->_exec();
 	}
+	$pid = $self->_daemon($pid) if $self->{daemon};
 	$self->{pid} = $pid;
 	$self->{seen}{$pid} = 1;
 	$self->{ran} = 1;
@@ -310,7 +313,7 @@ sub run {
 
 	my $end = time + $deadline;
 	while (1) {
-		if (waitpid($pid, POSIX::WNOHANG()) == $pid) {
+		if ($self->_ended($pid)) {
 			$self->{pid} = undef;
 			die "nginx ended with status $?\n"
 				. substr($self->error_log, $mark)
@@ -332,6 +335,31 @@ sub run {
 	}
 
 	return $self;
+}
+
+# the process that was started leaves when the master is there
+
+sub _daemon {
+	my ($self, $pid) = @_;
+	waitpid $pid, 0;
+	die "nginx ended with status $?\n" . $self->read_file('nginx.out')
+		if $?;
+	return $self->_pid_file || die "nginx left no pid\n";
+}
+
+sub _pid_file {
+	my ($self) = @_;
+	return $self->read_file('nginx.pid') =~ /^(\d+)\n/ ? $1 : undef;
+}
+
+# has a master ended?  The status of one that is not our child is unknown
+
+sub _ended {
+	my ($self, $pid) = @_;
+	my $got = waitpid $pid, POSIX::WNOHANG();
+	$self->{status} = $? if $got == $pid;
+	return 1 if $got == $pid;
+	return $got == -1 && !_alive($pid);
 }
 
 # the same directory and ports again
@@ -458,7 +486,8 @@ sub _end {
 	kill $sig, $pid;
 
 	my $end = time + $deadline;
-	while (waitpid($pid, POSIX::WNOHANG()) != $pid) {
+	$self->{status} = undef;
+	while (!$self->_ended($pid)) {
 		if (time > $end) {
 			my $log = $self->error_log;
 			$self->kill9;
@@ -470,8 +499,42 @@ sub _end {
 		sleep 0.005;
 	}
 
-	$self->{status} = $?;
 	$self->{pid} = undef;
+	return $self;
+}
+
+# USR2: a new master beside the old one, both with workers.  Returns the pid
+# of the old one; what is done from here on concerns the new one, until
+# master() says otherwise.
+
+sub upgrade {
+	my ($self) = @_;
+
+	my $old = $self->{pid};
+	my $mark = length $self->error_log;
+	$self->signal('USR2');
+
+	my $end = time + $deadline;
+	while (1) {
+		my $pid = $self->_pid_file;
+		$self->{pid} = $pid if $pid && $pid != $old;
+		last if $self->{pid} != $old
+			&& $self->{workers} <= (() = $self->worker_pids);
+
+		die "no new master within $deadline s\n"
+			. substr $self->error_log, $mark if time > $end;
+		sleep 0.01;
+	}
+
+	$self->{seen}{$self->{pid}} = 1;
+	return $old;
+}
+
+# which of several masters is meant
+
+sub master {
+	my ($self, $pid) = @_;
+	$self->{pid} = $pid;
 	return $self;
 }
 
@@ -493,7 +556,7 @@ sub kill9 {
 	$self->{pid} = undef;
 
 	my $end = time + $deadline;
-	while (grep { _alive($_) } @workers) {
+	while (grep { _alive($_) } $pid, @workers) {
 		die "workers outlive SIGKILL\n" if time > $end;
 		sleep 0.002;
 	}

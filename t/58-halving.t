@@ -147,6 +147,45 @@ is_deeply(taken('live'), { 2000 => 1, 2002 => 1 },
 	'a live export passes over one that is refused');
 
 
+# ---- culprits side by side ----
+
+# more of them in a row than it takes for a pause: that others of the batch are
+# taken meanwhile shows that it is them
+
+my $side = $api->export($api->partner(write_key => 'side'),
+	frequency => { kind => 'live' });
+$api->until($side, 'RUNNING');
+$api->upload($t->url(1, '/1/upload'), '{"d":[' . join(',', map { record(
+	n => $_, props => $_ < 3300 || $_ > 3319 ? '' : '"p":"Poison"') }
+	3000 .. 3999) . ']}');
+verdicts($side, 1000);
+is_deeply(taken('side'), { map { $_ => 1 } 3000 .. 3299,
+	3320 .. 3999 }, 'twenty side by side do not stop the others');
+is($api->get("/exports/$side/rejected")->{json}{total}, 20,
+	'... and are rejected');
+
+# nothing but culprits looks as if everything was refused, until something else
+# comes: that is tried first, and shows that it is them
+
+$api->upload($t->url(1, '/1/upload'), '{"d":[' . join(',', map { record(
+	n => $_, props => '"p":"Poison"') } 4000 .. 4015) . ']}');
+my $owner = $api->show($side)->{partner_id};
+wait_for { $api->get("/partners/$owner")->{json}{health}{state} eq 'paused' }
+	30, 'a pause';
+is($api->get("/exports/$side/rejected")->{json}{total}, 28,
+	'culprits alone make their partner pause');
+$api->upload($t->url(1, '/1/upload'), '{"d":[' . record(n => 4016) . ']}');
+wait_for { $api->show($side)->{last_run}{to_sequence} == $events + 1020 } 20,
+	'it waits with them';
+is($api->patch("/partners/$owner", { nickname => 'to be tried' })->{status},
+	200, 'its time has come');
+verdicts($side, 1017);
+is(taken('side')->{4016}, 1, 'an event behind them is taken');
+is($api->get("/exports/$side/rejected")->{json}{total}, 36,
+	'... and they are rejected');
+is($api->post("/exports/$side/stop")->{status}, 200, 'enough of that');
+
+
 # ---- everything is refused ----
 
 $s->rules({ when => { write_key => 'all' }, status => 400 });
@@ -166,7 +205,7 @@ $s->rules();
 is($api->patch("/partners/$partner", { write_key => 'cured' })->{status}, 200,
 	'a cure');
 $run = $api->until($id, 'DONE', 60)->{last_run};
-is_deeply([ @{$run}{qw/ sent rejected / } ], [ $events + 3 - 8, 8 ],
+is_deeply([ @{$run}{qw/ sent rejected / } ], [ $events + 1020 - 8, 8 ],
 	'... and what waited is sent');
 
 is_deeply([ $api->wrong ], [], 'the numbers add up');
@@ -188,6 +227,13 @@ sub cost {
 	my $middle = $from + int(($to - $from + 1) / 2);
 	return 1 + cost($from, $middle, @culprits)
 		+ cost($middle, $to, @culprits);
+}
+
+sub verdicts {
+	my ($export, $want) = @_;
+	wait_for { my $p = $api->show($export)->{progress};
+		$p->{sent} + $p->{rejected} == $want } 60, "$want verdicts";
+	return;
 }
 
 sub log2 { return log($_[0]) / log 2 }

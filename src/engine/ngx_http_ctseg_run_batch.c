@@ -11,6 +11,7 @@
 #include "ngx_http_ctseg_run_int.h"
 
 
+static void ngx_http_ctseg_run_forget(ngx_http_ctseg_batch_t *batch);
 static void ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task);
 static void ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch);
 static ngx_int_t ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch);
@@ -59,6 +60,21 @@ ngx_http_ctseg_batch_create(ngx_http_ctseg_run_t *run, uint64_t after,
 }
 
 
+/* parts count as one, or culprits side by side would leave no room for what
+   shows that it is them */
+
+static ngx_uint_t
+ngx_http_ctseg_run_is_full(ngx_http_ctseg_run_t *run)
+{
+    ngx_uint_t  n;
+
+    n = run->nbatches - run->nparts + (run->nparts != 0);
+
+    return n > run->region->concurrency
+           || run->nbatches >= NGX_HTTP_CTSEG_PARTS + run->region->concurrency;
+}
+
+
 void
 ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
 {
@@ -66,7 +82,7 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
 
     if (run->loading || run->unsaved || run->unread
         || run->loaded >= run->saved_hi
-        || run->nbatches > run->region->concurrency)
+        || ngx_http_ctseg_run_is_full(run))
     {
         return;
     }
@@ -133,9 +149,7 @@ ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch)
 
     run->reload_at_ms = run->run.error_ms + NGX_HTTP_CTSEG_RELOAD_MS;
 
-    ngx_queue_remove(&batch->queue);
-    run->nbatches--;
-    ngx_http_ctseg_batch_free(batch);
+    ngx_http_ctseg_run_forget(batch);
 
     run->unread = 1;
     run->unread_at = ngx_current_msec;
@@ -200,15 +214,50 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
 /* ---- sending ---- */
 
 
+/*
+ * Where each event is refused, it is not about the events.  What Segment took
+ * that was sent since the first of those that are looked for now was refused
+ * shows that it is about them.
+ */
+
+static ngx_uint_t
+ngx_http_ctseg_run_is_refused(ngx_http_ctseg_run_t *run)
+{
+    return run->run.refusals >= NGX_HTTP_CTSEG_REFUSALS + run->proof;
+}
+
+
+static void
+ngx_http_ctseg_run_suspect(ngx_http_ctseg_batch_t *batch)
+{
+    ngx_http_ctseg_run_t  *run;
+
+    run = batch->run;
+
+    if (batch->part) {
+        return;
+    }
+
+    if (run->nparts == 0) {
+        run->proof = 0;
+        run->proof_at = ngx_current_msec;
+    }
+
+    batch->part = 1;
+    run->nparts++;
+}
+
+
 void
 ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
 {
     ngx_msec_t               wait;
-    ngx_uint_t               sending, width;
+    ngx_uint_t               sending, width, other;
     ngx_queue_t             *q;
     ngx_http_ctseg_batch_t  *batch;
 
     sending = 0;
+    other = 0;
     width = ctseg_window_size(&run->window,
                               (unsigned) run->region->concurrency);
 
@@ -221,6 +270,14 @@ ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
         if (batch->state == NGX_HTTP_CTSEG_BATCH_SENDING) {
             sending++;
         }
+
+        /* what has not been refused tells more than what has */
+
+        if (batch->state == NGX_HTTP_CTSEG_BATCH_READY && !batch->part
+            && ngx_http_ctseg_run_is_refused(run))
+        {
+            other = 1;
+        }
     }
 
     for (q = ngx_queue_head(&run->batches);
@@ -230,7 +287,9 @@ ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
     {
         batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
 
-        if (batch->state != NGX_HTTP_CTSEG_BATCH_READY) {
+        if (batch->state != NGX_HTTP_CTSEG_BATCH_READY
+            || (other && batch->part))
+        {
             continue;
         }
 
@@ -408,12 +467,12 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
     ngx_http_ctseg_count_delivery(run->run.partner_id, d->status,
                                   ngx_current_msec - d->started);
 
-    /* where each event is refused, it is not about the events */
+    if (answer == CTSEG_ANSWER_CONTENT) {
+        ngx_http_ctseg_run_suspect(batch);
 
-    if (answer == CTSEG_ANSWER_CONTENT
-        && run->run.refusals >= NGX_HTTP_CTSEG_REFUSALS)
-    {
-        answer = CTSEG_ANSWER_PAUSE;
+        if (ngx_http_ctseg_run_is_refused(run)) {
+            answer = CTSEG_ANSWER_PAUSE;
+        }
     }
 
     switch (answer) {
@@ -422,6 +481,13 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
         batch->state = NGX_HTTP_CTSEG_BATCH_DONE;
         run->run.paused_ms = 0;
         run->run.refusals = 0;
+
+        if (run->nparts != 0
+            && (ngx_msec_int_t) (d->started - run->proof_at) >= 0)
+        {
+            run->proof += d->events;
+        }
+
         ngx_http_ctseg_rate_sent(run->worker, &run->run);
         ctseg_window_sent(&run->window,
                           (double) (ngx_current_msec - d->started),
@@ -549,9 +615,7 @@ ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
         run->dirty = 1;
         ngx_http_ctseg_run_stirs(run);
 
-        ngx_queue_remove(&batch->queue);
-        run->nbatches--;
-        ngx_http_ctseg_batch_free(batch);
+        ngx_http_ctseg_run_forget(batch);
     }
 }
 
@@ -635,12 +699,27 @@ ngx_http_ctseg_run_drop(ngx_http_ctseg_run_t *run)
             continue;
         }
 
-        ngx_queue_remove(q);
-        run->nbatches--;
-        ngx_http_ctseg_batch_free(batch);
+        ngx_http_ctseg_run_forget(batch);
     }
 
     return idle;
+}
+
+
+/* it does not belong to the run any more */
+
+static void
+ngx_http_ctseg_run_forget(ngx_http_ctseg_batch_t *batch)
+{
+    ngx_http_ctseg_run_t  *run;
+
+    run = batch->run;
+
+    ngx_queue_remove(&batch->queue);
+    run->nbatches--;
+    run->nparts -= batch->part;
+
+    ngx_http_ctseg_batch_free(batch);
 }
 
 

@@ -17,9 +17,14 @@
 #define NGX_HTTP_CTSEG_BEAT_MS    1000
 #define NGX_HTTP_CTSEG_LIVE_MS    100   /* the beat of a live run */
 
-/* so many single events refused in a row: then it is not the events */
+/* so many single events refused in a row: then it is not the events, unless
+   Segment takes others meanwhile */
 
 #define NGX_HTTP_CTSEG_REFUSALS   8
+
+/* batches of a run, those included that were made by halving */
+
+#define NGX_HTTP_CTSEG_PARTS      64
 
 /* batches on one worker, behind which each run has one at a time */
 
@@ -51,6 +56,7 @@ typedef struct {
                                                half goes up to, else 0 */
     unsigned                    fresh:1;    /* not loaded yet, and the next
                                                load begins behind it */
+    unsigned                    part:1;     /* of a batch that was refused */
     ngx_http_ctseg_delivery_t   delivery;
 } ngx_http_ctseg_batch_t;
 
@@ -65,6 +71,10 @@ struct ngx_http_ctseg_run_s {
     ngx_http_ctseg_save_t      *save;       /* the one job of saves */
     ngx_queue_t                 batches;    /* in the order of the log */
     ngx_uint_t                  nbatches;
+    ngx_uint_t                  nparts;     /* of them */
+    ngx_uint_t                  proof;      /* events taken since the first of
+                                               these was refused */
+    ngx_msec_t                  proof_at;   /* when that was */
     uint64_t                    loaded;     /* next load begins after this */
     uint64_t                    saved_hi;   /* as it is stored: the end of
                                                what may be loaded */

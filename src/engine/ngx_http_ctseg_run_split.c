@@ -96,6 +96,9 @@ ngx_http_ctseg_run_halved(ngx_http_ctseg_batch_t *batch)
     ngx_queue_insert_after(&batch->queue, &other->queue);
     run->nbatches++;
 
+    other->part = 1;
+    run->nparts++;
+
     if (ngx_http_ctseg_task_post(&other->load.task) != NGX_OK) {
         ngx_http_ctseg_run_wait(other, CTSEG_BACKOFF_BASE_MS);
     }

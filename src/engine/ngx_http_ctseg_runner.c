@@ -329,6 +329,49 @@ ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
 }
 
 
+/* what the save saw of the export, its partner and the log */
+
+static void
+ngx_http_ctseg_run_looked(ngx_http_ctseg_run_t *run)
+{
+    ngx_http_ctseg_save_t  *save;
+
+    save = run->save;
+
+    run->saved_hi = save->run.hi;
+
+    if (save->stopped) {
+        run->stopped = 1;
+    }
+
+    /* one that was taken over does not know what was refused */
+
+    if (run->paused_revision == 0) {
+        run->paused_revision = save->partner_revision;
+    }
+
+    if (save->partner_revision != 0
+        && save->partner_revision != run->paused_revision)
+    {
+        run->paused_revision = save->partner_revision;
+
+        ngx_http_ctseg_rate_sent(run->worker, &run->run);
+        ngx_http_ctseg_run_retry(run);
+    }
+
+    if (run->live) {
+        run->edited = save->edited;
+
+        /* what comes after a stop is not waiting for anything */
+
+        if (save->head > run->run.hi && !save->stopped) {
+            run->run.hi = save->head;
+            run->dirty = 1;         /* stored before it is read */
+        }
+    }
+}
+
+
 static void
 ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
 {
@@ -373,38 +416,7 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
             return;
         }
 
-        run->saved_hi = save->run.hi;
-
-        if (save->stopped) {
-            run->stopped = 1;
-        }
-
-        /* one that was taken over does not know what was refused */
-
-        if (run->paused_revision == 0) {
-            run->paused_revision = save->partner_revision;
-        }
-
-        if (save->partner_revision != 0
-            && save->partner_revision != run->paused_revision)
-        {
-            run->paused_revision = save->partner_revision;
-
-            ngx_http_ctseg_rate_sent(run->worker, &run->run);
-            ngx_http_ctseg_run_retry(run);
-        }
-
-        if (run->live) {
-            run->edited = save->edited;
-
-            /* what comes after a stop is not waiting for anything */
-
-            if (save->head > run->run.hi && !save->stopped) {
-                run->run.hi = save->head;
-                run->dirty = 1;         /* stored before it is read */
-            }
-        }
-
+        ngx_http_ctseg_run_looked(run);
         ngx_http_ctseg_run_go(run);
         return;
     }

@@ -128,9 +128,9 @@ is_deeply($run, { number => 1, status => 'succeeded',
 	finished_at => $run->{finished_at}, after_sequence => 0,
 	to_sequence => 0, export_revision => 1, scanned => 0, sent => 0,
 	filtered => 0, rejected => 0, rejected_by_reason => { no_id => 0,
-	too_large => 0, refused => 0, expired => 0 }, waiting => 0,
-	batches => 0, retries => 0, coalesced_slots => 1, retry_at => undef,
-	last_error => undef },
+	too_large => 0, refused => 0, expired => 0, no_name => 0 },
+	waiting => 0, batches => 0, retries => 0, coalesced_slots => 1,
+	retry_at => undef, last_error => undef },
 	'its run has this shape');
 is($e->{revision}, 1, 'a run is no change of the definition');
 

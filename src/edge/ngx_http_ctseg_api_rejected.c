@@ -1,18 +1,31 @@
 /*
- * Events that were refused, in the API.  Thread functions.
+ * Events that were rejected, in the API.  Thread functions.
  */
 
 #include "ngx_http_ctseg_api.h"
 
 
+/* where one is stored: messages are large, and a page shows few of them */
+
+typedef struct {
+    uint64_t  sequence;
+    uint64_t  first;
+    uint64_t  last;
+} ngx_http_ctseg_rejected_item_t;
+
+
 static bool
 ngx_http_ctseg_rejected_collect(void *data, const ctseg_rejected_t *r)
 {
-    return ngx_http_ctseg_items_add(data, &r->sequence);
+    ngx_http_ctseg_rejected_item_t  item;
+
+    item.sequence = r->sequence;
+    item.first = r->first;
+    item.last = r->last;
+
+    return ngx_http_ctseg_items_add(data, &item);
 }
 
-
-/* the sequences alone: messages are large, and a page shows few of them */
 
 static ctseg_rc_t
 ngx_http_ctseg_rejected_walk(ctseg_store_t *s, const char *export_id,
@@ -29,15 +42,21 @@ static ctseg_rc_t
 ngx_http_ctseg_rejected_item(ctseg_store_t *s, const char *export_id,
     const void *item, ctseg_json_writer_t *w, ctseg_err_t *err)
 {
-    ctseg_rc_t         rc;
-    ctseg_buf_t        buf;
-    ctseg_rejected_t   rejected;
-    const uint64_t    *sequence;
+    ctseg_rc_t                             rc;
+    ctseg_buf_t                            buf;
+    ctseg_rejected_t                       rejected;
+    const ngx_http_ctseg_rejected_item_t  *at;
 
-    sequence = item;
+    at = item;
     ngx_memzero(&buf, sizeof(ctseg_buf_t));
+    ngx_memzero(&rejected, sizeof(ctseg_rejected_t));
 
-    rc = ctseg_rejected_get(s, export_id, *sequence, &buf, &rejected, err);
+    ngx_memcpy(rejected.export_id, export_id, ngx_strlen(export_id));
+    rejected.sequence = at->sequence;
+    rejected.first = at->first;
+    rejected.last = at->last;
+
+    rc = ctseg_rejected_find(s, &buf, &rejected, err);
 
     if (rc == CTSEG_OK) {
         ctseg_rejected_render(w, NULL, &rejected);
@@ -96,7 +115,7 @@ void
 ngx_http_ctseg_rejected_list_thread(ngx_http_ctseg_task_t *task)
 {
     static const ngx_http_ctseg_list_of_t  rejected = {
-        sizeof(uint64_t),
+        sizeof(ngx_http_ctseg_rejected_item_t),
         ngx_http_ctseg_rejected_walk,
         ngx_http_ctseg_rejected_item
     };

@@ -42,6 +42,73 @@ ngx_http_ctseg_load_key(ngx_http_ctseg_load_t *load, ctseg_partner_t *p)
 }
 
 
+/* ---- what can never be sent ---- */
+
+static bool
+ngx_http_ctseg_load_reject(void *data, unsigned i, ctseg_rejected_t *r)
+{
+    const ctseg_batch_t  *b;
+
+    b = data;
+
+    if (i == b->nrejects) {
+        return false;
+    }
+
+    r->sequence = b->rejects[i].sequence;
+    r->reason = b->rejects[i].reason;
+    r->message = ctseg_batch_kept(b, i);
+
+    return true;
+}
+
+
+/*
+ * It is stored before it counts, when it is read for the first time: what is
+ * read again is the same, or a part of it.  Where there is no room for it the
+ * run goes on: the numbers are in its record, and the events in the log.
+ */
+
+static ctseg_rc_t
+ngx_http_ctseg_load_keep(ngx_http_ctseg_load_t *load)
+{
+    ctseg_rc_t        rc;
+    ctseg_batch_t    *b;
+    ctseg_rejected_t  of;
+
+    b = &load->batch;
+    rc = CTSEG_OK;
+
+    if (!load->fresh || b->nrejects == 0) {
+        /* void */
+
+    } else if (load->many) {
+        load->unkept = "there are too many of them";
+
+    } else {
+        ngx_memzero(&of, sizeof(ctseg_rejected_t));
+        ngx_memcpy(of.export_id, load->export_id, sizeof(of.export_id));
+        of.run = load->run;
+        of.at_ms = ctseg_now_ms();
+
+        rc = ctseg_rejected_put_all(load->task.worker->store, &of,
+                                    ngx_http_ctseg_load_reject, b,
+                                    &load->err);
+    }
+
+    if (rc == CTSEG_FULL) {
+        load->unkept = "the store has no room for them";
+        rc = CTSEG_OK;
+    }
+
+    if (rc == CTSEG_OK) {
+        ctseg_batch_forget(b);
+    }
+
+    return rc;
+}
+
+
 void
 ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
 {
@@ -69,6 +136,10 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
     load->rc = ctseg_read_batch(task->worker->store, &read,
                                 ctseg_mono_ms() + NGX_HTTP_CTSEG_LOAD_MS,
                                 &load->batch, &load->err);
+
+    if (load->rc == CTSEG_OK) {
+        load->rc = ngx_http_ctseg_load_keep(load);
+    }
 }
 
 

@@ -24,10 +24,17 @@ typedef struct {
     uint64_t                after;
     uint64_t                hi;
     unsigned                limit;      /* messages at most, 0: Segment's */
+    char                    export_id[CTSEG_ID_TEXT_MAX];
+    uint64_t                run;        /* its number */
+    unsigned                fresh:1;    /* what can never be sent of it is not
+                                           stored yet */
+    unsigned                many:1;     /* of the run enough is stored */
 
     ctseg_rc_t              rc;         /* OK: the batch is whole */
     ctseg_err_t             err;
     ctseg_batch_t           batch;      /* may hold no event */
+    const char             *unkept;     /* why not all that can never be sent
+                                           was stored, NULL: it was */
     uint64_t                partner_revision;   /* whose key it is */
     char                    authorization[CTSEG_WRITE_KEY_MAX * 2];
 } ngx_http_ctseg_load_t;

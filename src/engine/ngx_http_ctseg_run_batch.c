@@ -29,6 +29,16 @@ static ngx_uint_t  ngx_http_ctseg_nbatches;
 /* ---- loading ---- */
 
 
+/* events of a run that could never be sent, and are kept for people */
+
+static uint64_t
+ngx_http_ctseg_run_unsent(const ctseg_counts_t *c)
+{
+    return c->rejects[CTSEG_REJECT_NO_ID] + c->rejects[CTSEG_REJECT_NO_NAME]
+           + c->rejects[CTSEG_REJECT_TOO_LARGE];
+}
+
+
 ngx_http_ctseg_batch_t *
 ngx_http_ctseg_batch_create(ngx_http_ctseg_run_t *run, uint64_t after,
     uint64_t hi)
@@ -50,8 +60,11 @@ ngx_http_ctseg_batch_create(ngx_http_ctseg_run_t *run, uint64_t after,
     batch->load.after = after;
     batch->load.hi = hi;
     batch->load.pinned = run->run.pinned;
+    batch->load.run = run->run.number;
     ngx_memcpy(batch->load.partner_id, run->run.partner_id,
                sizeof(batch->load.partner_id));
+    ngx_memcpy(batch->load.export_id, run->run.export_id,
+               sizeof(batch->load.export_id));
 
     ngx_http_ctseg_run_timer(run, &batch->retry,
                              ngx_http_ctseg_run_retry_handler);
@@ -101,6 +114,9 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
     }
 
     batch->fresh = 1;
+    batch->load.fresh = 1;
+    batch->load.many = ngx_http_ctseg_run_unsent(&run->run.counts)
+                       >= NGX_HTTP_CTSEG_KEPT;
 
     if (ngx_http_ctseg_task_post(&batch->load.task) != NGX_OK) {
         ngx_http_ctseg_batch_free(batch);
@@ -195,6 +211,7 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
 
     if (batch->fresh) {
         batch->fresh = 0;
+        batch->load.fresh = 0;
         run->reload_at_ms = 0;
         run->loaded = batch->load.batch.upto;
 
@@ -565,6 +582,30 @@ ngx_http_ctseg_run_retry(ngx_http_ctseg_run_t *run)
 /* ---- counting ---- */
 
 
+static void
+ngx_http_ctseg_run_note_rejected(ngx_http_ctseg_batch_t *batch,
+    const ctseg_counts_t *delta)
+{
+    ngx_http_ctseg_run_t  *run;
+
+    run = batch->run;
+
+    ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+                  "ctseg: export %V, run %uL: %uL events in (%uL, %uL] can "
+                  "never be sent: %uL without an id, %uL without a name, %uL "
+                  "too large, %uL refused, %uL not there any more%s%s",
+                  &run->export_id, run->run.number, delta->rejected,
+                  batch->load.batch.after, batch->load.batch.upto,
+                  delta->rejects[CTSEG_REJECT_NO_ID],
+                  delta->rejects[CTSEG_REJECT_NO_NAME],
+                  delta->rejects[CTSEG_REJECT_TOO_LARGE],
+                  delta->rejects[CTSEG_REJECT_REFUSED],
+                  delta->rejects[CTSEG_REJECT_EXPIRED],
+                  batch->load.unkept == NULL ? "" : "; not all are listed: ",
+                  batch->load.unkept == NULL ? "" : batch->load.unkept);
+}
+
+
 void
 ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
 {
@@ -599,17 +640,7 @@ ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
         }
 
         if (delta.rejected != 0) {
-            ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
-                          "ctseg: export %V, run %uL: %uL events in (%uL, "
-                          "%uL] can never be sent: %uL without an id, %uL "
-                          "too large, %uL refused, %uL not there any more",
-                          &run->export_id, run->run.number,
-                          delta.rejected, batch->load.batch.after,
-                          batch->load.batch.upto,
-                          delta.rejects[CTSEG_REJECT_NO_ID],
-                          delta.rejects[CTSEG_REJECT_TOO_LARGE],
-                          delta.rejects[CTSEG_REJECT_REFUSED],
-                          delta.rejects[CTSEG_REJECT_EXPIRED]);
+            ngx_http_ctseg_run_note_rejected(batch, &delta);
         }
 
         run->dirty = 1;

@@ -30,6 +30,10 @@
 
 #define NGX_HTTP_CTSEG_BATCHES    320
 
+/* about so many events that can never be sent are stored for a run */
+
+#define NGX_HTTP_CTSEG_KEPT       100000
+
 
 typedef enum {
     NGX_HTTP_CTSEG_BATCH_LOADING = 0,

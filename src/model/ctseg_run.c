@@ -27,7 +27,8 @@ static const char  *const ctseg_run_rejects[CTSEG_REJECT_N] = {
     "no_id",
     "too_large",
     "refused",
-    "expired"
+    "expired",
+    "no_name"
 };
 
 

@@ -218,6 +218,9 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
     if (rc == CTSEG_TRIMMED) {
         b->upto = r->after;
 
+    } else if (b->rc != CTSEG_OK) {
+        rc = b->rc;
+
     } else if ((rc == CTSEG_OK || rc == CTSEG_AGAIN) && b->upto == r->after) {
         rc = CTSEG_CORRUPT;             /* the log ends inside the cut */
     }

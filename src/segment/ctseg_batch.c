@@ -5,6 +5,7 @@
  * and both together are right under every reading.
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../base/ctseg_str.h"
@@ -52,6 +53,56 @@ ctseg_batch_mark(ctseg_batch_t *b)
 }
 
 
+/* as full as it may be, of messages or of what can be none */
+
+static bool
+ctseg_batch_is_full(const ctseg_batch_t *b)
+{
+    return b->events == CTSEG_BATCH_EVENTS
+           || (b->limit != 0 && b->events == b->limit)
+           || b->nrejects == CTSEG_BATCH_REJECTS
+           || b->kept.len >= CTSEG_BATCH_REJECT_BYTES;
+}
+
+
+/* the next event can never be accepted: its verdict, and what there is of it;
+   false: without memory for that it has no verdict */
+
+static bool
+ctseg_batch_reject(ctseg_batch_t *b, const ctseg_event_t *ev,
+    ctseg_reject_t why)
+{
+    ctseg_batch_reject_t  *reject;
+
+    if (b->rejects == NULL) {
+        b->rejects = malloc(CTSEG_BATCH_REJECTS
+                            * sizeof(ctseg_batch_reject_t));
+    }
+
+    if (b->rejects != NULL) {
+        ctseg_message_keep(&b->kept, &b->enc, b->upto + 1, ev);
+    }
+
+    if (b->rejects == NULL || b->kept.failed) {
+        b->rc = CTSEG_NOMEM;
+        return false;
+    }
+
+    reject = &b->rejects[b->nrejects++];
+
+    b->upto++;
+    b->counts.scanned++;
+    b->counts.rejected++;
+    b->counts.rejects[why]++;
+
+    reject->sequence = b->upto;
+    reject->reason = why;
+    reject->end = b->kept.len;
+
+    return true;
+}
+
+
 bool
 ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
 {
@@ -64,9 +115,7 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
         return true;
     }
 
-    if (b->events == CTSEG_BATCH_EVENTS
-        || (b->limit != 0 && b->events == b->limit))
-    {
+    if (ctseg_batch_is_full(b)) {
         return false;
     }
 
@@ -80,11 +129,7 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
 
     if (rc == CTSEG_INVALID) {
         b->body.len = mark;
-        b->upto++;
-        b->counts.scanned++;
-        b->counts.rejected++;
-        b->counts.rejects[why]++;
-        return true;
+        return ctseg_batch_reject(b, ev, why);
     }
 
     if (rc != CTSEG_OK) {
@@ -171,6 +216,32 @@ ctseg_batch_message(const ctseg_batch_t *b, unsigned i)
 }
 
 
+ctseg_str_t
+ctseg_batch_kept(const ctseg_batch_t *b, unsigned i)
+{
+    size_t       from;
+    ctseg_str_t  message;
+
+    from = i == 0 ? 0 : b->rejects[i - 1].end;
+
+    message.data = b->kept.data + from;
+    message.len = b->rejects[i].end - from;
+
+    return message;
+}
+
+
+void
+ctseg_batch_forget(ctseg_batch_t *b)
+{
+    free(b->rejects);
+    ctseg_buf_free(&b->kept);
+
+    b->rejects = NULL;
+    b->nrejects = 0;
+}
+
+
 void
 ctseg_batch_end(ctseg_batch_t *b)
 {
@@ -186,6 +257,7 @@ void
 ctseg_batch_free(ctseg_batch_t *b)
 {
     ctseg_buf_free(&b->body);
+    ctseg_batch_forget(b);
 }
 
 

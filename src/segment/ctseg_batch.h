@@ -23,6 +23,22 @@
 
 #define CTSEG_BATCH_MARKS  5
 
+/*
+ * Events that can never be accepted are remembered, so that they can be kept
+ * with their messages.  A batch ends when it has met so many of them, or so
+ * many bytes: all that were met before the last are less.
+ */
+
+#define CTSEG_BATCH_REJECTS       256
+#define CTSEG_BATCH_REJECT_BYTES  (512 * 1024)
+
+
+typedef struct {
+    uint64_t         sequence;
+    ctseg_reject_t   reason;            /* NO_ID, NO_NAME, TOO_LARGE */
+    size_t           end;               /* of its message in the buffer */
+} ctseg_batch_reject_t;
+
 
 typedef struct {
     ctseg_buf_t      body;
@@ -35,6 +51,9 @@ typedef struct {
     uint64_t         upto;
     ctseg_counts_t   counts;            /* verdicts on that range; "sent" are
                                            the messages, once acknowledged */
+    ctseg_batch_reject_t  *rejects;     /* nrejects of them, or NULL */
+    unsigned         nrejects;
+    ctseg_buf_t      kept;              /* their messages */
     ctseg_rc_t       rc;                /* sticky: NOMEM */
     ctseg_encoder_t  enc;
 } ctseg_batch_t;
@@ -71,6 +90,14 @@ void ctseg_batch_put(ctseg_batch_t *b, ctseg_str_t message);
  */
 
 ctseg_str_t ctseg_batch_message(const ctseg_batch_t *b, unsigned i);
+
+/* the message of a reject, borrowed: JSON, see ctseg_message_keep */
+
+ctseg_str_t ctseg_batch_kept(const ctseg_batch_t *b, unsigned i);
+
+/* whoever has stored the rejects needs them no more; the counts stay */
+
+void ctseg_batch_forget(ctseg_batch_t *b);
 
 /* close the envelope; b->rc tells whether the body is whole */
 

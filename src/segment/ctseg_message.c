@@ -173,55 +173,128 @@ ctseg_message_hex(char *out, uint64_t n)
 }
 
 
-ctseg_rc_t
-ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
-    uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why)
+/* white space of ASCII and nothing else, escaped or not */
+
+static bool
+ctseg_message_is_blank(ctseg_str_t raw)
 {
-    char         text[CTSEG_RFC3339_LEN + 1];
-    size_t       mark;
-    ctseg_str_t  user_id, anonymous_id, name;
+    size_t       i;
+    const char  *p;
 
-    user_id = ctseg_message_user_id(enc->pinned, ev);
-    anonymous_id = ctseg_message_source(&enc->pinned->anonymous_id, ev);
+    for (i = 0; i < raw.len; i++) {
+        p = raw.data + i;
 
-    if (user_id.len == 0 && anonymous_id.len == 0) {
-        *why = CTSEG_REJECT_NO_ID;
-        return CTSEG_INVALID;
+        if (*p == ' ') {
+            continue;
+        }
+
+        if (*p != '\\' || raw.len - i < 2) {
+            return false;
+        }
+
+        if (memchr("tnrf", p[1], 4) != NULL) {
+            i++;
+            continue;
+        }
+
+        /* a tab to a return, and the space */
+
+        if (raw.len - i < 6
+            || memcmp(p, "\\u00", 4) != 0
+            || !((p[4] == '0' && memchr("9aAbBcCdD", p[5], 9) != NULL)
+                 || (p[4] == '2' && p[5] == '0')))
+        {
+            return false;
+        }
+
+        i += 5;
     }
 
-    mark = out->len;
+    return true;
+}
+
+
+/* all that may stand in a message, raw; what is empty is left out */
+
+typedef struct {
+    ctseg_str_t  user_id;
+    ctseg_str_t  anonymous_id;
+    ctseg_str_t  name;
+    ctseg_str_t  props;
+} ctseg_message_parts_t;
+
+
+static void
+ctseg_message_parts(ctseg_message_parts_t *parts,
+    const ctseg_pinned_t *pinned, const ctseg_event_t *ev)
+{
+    parts->user_id = ctseg_message_user_id(pinned, ev);
+    parts->anonymous_id = ctseg_message_source(&pinned->anonymous_id, ev);
+    parts->name = ev->kind == CTSEG_KIND_CUSTOM ? ev->name
+                                               : ctseg_catalog_name(ev->kind);
+    parts->props = ev->props;
+}
+
+
+static void
+ctseg_message_write(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+    uint64_t sequence, int64_t time_ms, const ctseg_message_parts_t *parts)
+{
+    char  text[CTSEG_RFC3339_LEN + 1];
 
     ctseg_buf_cstr(out, "{\"type\":\"track\",\"messageId\":\"");
     ctseg_buf_add(out, enc->id_prefix, enc->id_prefix_len);
     ctseg_buf_add(out, text, ctseg_message_hex(text, sequence));
     ctseg_buf_char(out, '"');
 
-    if (user_id.len != 0) {
-        ctseg_message_put(out, ",\"userId\":\"", user_id);
+    if (parts->user_id.len != 0) {
+        ctseg_message_put(out, ",\"userId\":\"", parts->user_id);
     }
 
-    if (anonymous_id.len != 0) {
-        ctseg_message_put(out, ",\"anonymousId\":\"", anonymous_id);
+    if (parts->anonymous_id.len != 0) {
+        ctseg_message_put(out, ",\"anonymousId\":\"", parts->anonymous_id);
     }
 
-    name = ev->kind == CTSEG_KIND_CUSTOM ? ev->name
-                                         : ctseg_catalog_name(ev->kind);
+    ctseg_message_put(out, ",\"event\":\"", parts->name);
 
-    ctseg_message_put(out, ",\"event\":\"", name);
-
-    ctseg_rfc3339(text, ev->time_ms);
+    ctseg_rfc3339(text, time_ms);
     ctseg_buf_cstr(out, ",\"timestamp\":\"");
     ctseg_buf_add(out, text, CTSEG_RFC3339_LEN);
     ctseg_buf_cstr(out, "\",\"properties\":");
 
-    if (ev->props.len != 0) {
-        ctseg_buf_str(out, ev->props);
+    if (parts->props.len != 0) {
+        ctseg_buf_str(out, parts->props);
 
     } else {
         ctseg_buf_cstr(out, "{}");
     }
 
     ctseg_buf_char(out, '}');
+}
+
+
+ctseg_rc_t
+ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+    uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why)
+{
+    size_t                 mark;
+    ctseg_message_parts_t  parts;
+
+    ctseg_message_parts(&parts, enc->pinned, ev);
+
+    if (parts.user_id.len == 0 && parts.anonymous_id.len == 0) {
+        *why = CTSEG_REJECT_NO_ID;
+        return CTSEG_INVALID;
+    }
+
+    if (ctseg_message_is_blank(parts.name)) {
+        *why = CTSEG_REJECT_NO_NAME;
+        return CTSEG_INVALID;
+    }
+
+    mark = out->len;
+
+    ctseg_message_write(out, enc, sequence, ev->time_ms, &parts);
 
     if (out->failed) {
         return CTSEG_NOMEM;
@@ -234,4 +307,42 @@ ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
     }
 
     return CTSEG_OK;
+}
+
+
+void
+ctseg_message_keep(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+    uint64_t sequence, const ctseg_event_t *ev)
+{
+    size_t                 mark, len;
+    ctseg_message_parts_t  parts;
+
+    ctseg_message_parts(&parts, enc->pinned, ev);
+
+    /* it has room for what stands around the parts */
+
+    len = CTSEG_MESSAGE_KEPT_MAX - 256;
+
+    if (parts.user_id.len + parts.anonymous_id.len + parts.name.len
+        + parts.props.len > len)
+    {
+        parts.user_id.len = 0;
+        parts.anonymous_id.len = 0;
+    }
+
+    if (parts.name.len + parts.props.len > len) {
+        parts.props.len = 0;
+    }
+
+    if (parts.name.len > len) {
+        parts.name.len = 0;
+    }
+
+    mark = out->len;
+
+    ctseg_message_write(out, enc, sequence, ev->time_ms, &parts);
+
+    if (out->failed) {
+        out->len = mark;
+    }
 }

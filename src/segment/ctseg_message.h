@@ -13,6 +13,11 @@
 
 #define CTSEG_MESSAGE_MAX  32000        /* bytes; "less than 32 KB" each */
 
+/* of one that is kept for people: more than an event of collect can make,
+   save by an identifier that is taken out of its properties */
+
+#define CTSEG_MESSAGE_KEPT_MAX  40000
+
 
 typedef struct {
     const ctseg_pinned_t  *pinned;      /* borrowed */
@@ -37,6 +42,16 @@ bool ctseg_message_wanted(const ctseg_pinned_t *pinned,
 
 ctseg_rc_t ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
     uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why);
+
+/*
+ * Append the message of an event that can never be accepted, as far as there
+ * is one: a JSON object of at most CTSEG_MESSAGE_KEPT_MAX bytes.  What makes
+ * it longer is left out: first both ids, which stand in the properties then,
+ * next the properties, at last the name.
+ */
+
+void ctseg_message_keep(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+    uint64_t sequence, const ctseg_event_t *ev);
 
 
 #endif /* CTSEG_MESSAGE_H */

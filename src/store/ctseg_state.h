@@ -13,6 +13,9 @@
  *   throttle/<fingerprint>   when Segment wants to see a write key again
  *   rejected/<export>/<seq>  an event that Segment refused, sequence in 16 hex
  *                            digits
+ *   rejected/<export>/<seq>-<seq>
+ *                            all events from the first to the last of these
+ *                            that could not be sent to it at all
  *   retry/<export>           refused events that are sent once more: how far
  *   alarm/<name>             when an operator was told of something
  *
@@ -142,7 +145,7 @@ ctseg_rc_t ctseg_run_list(ctseg_store_t *s, const char *export_id,
     ctseg_run_pt cb, void *data, ctseg_err_t *err);
 
 
-/* ---- events that were refused ---- */
+/* ---- events that were rejected ---- */
 
 #define CTSEG_EXCERPT_MAX  512          /* of an answer that is kept */
 
@@ -151,10 +154,13 @@ typedef struct {
     uint64_t        run;
     uint64_t        sequence;
     ctseg_reject_t  reason;
-    int             status;             /* of the answer */
+    int             status;             /* of the answer; 0: never sent */
     int64_t         at_ms;
     ctseg_str_t     answer;             /* its first bytes, as text */
     ctseg_str_t     message;            /* as it was sent: JSON */
+
+    uint64_t        first;              /* of the record that it shares with */
+    uint64_t        last;               /* others; 0: it has its own */
 } ctseg_rejected_t;
 
 /* one that is there already stays as it is: OK */
@@ -162,18 +168,39 @@ typedef struct {
 ctseg_rc_t ctseg_rejected_put(ctseg_store_t *s, const ctseg_rejected_t *r,
     ctseg_err_t *err);
 
-/* by sequence; answer and message are valid during the call only */
+/*
+ * Events that were rejected without being sent, of one stretch of the log:
+ * next fills in sequence, reason and message of the i-th, ascending; false:
+ * there are no more.  Export, run and time are those of *r.  As few records
+ * as they fit into; what is there already is harmless, also when a stretch is
+ * read again in other pieces.  FULL: the store is half full, and the other
+ * half is for what runs cannot do without.
+ */
+
+typedef bool (*ctseg_rejected_next_pt)(void *data, unsigned i,
+    ctseg_rejected_t *r);
+
+ctseg_rc_t ctseg_rejected_put_all(ctseg_store_t *s, const ctseg_rejected_t *r,
+    ctseg_rejected_next_pt next, void *data, ctseg_err_t *err);
+
+/* all, by sequence; answer and message are valid during the call only */
 
 typedef bool (*ctseg_rejected_pt)(void *data, const ctseg_rejected_t *r);
 
 ctseg_rc_t ctseg_rejected_list(ctseg_store_t *s, const char *export_id,
     ctseg_rejected_pt cb, void *data, ctseg_err_t *err);
 
-/* one of them; answer and message point into buf, which the caller frees */
+/* one that was refused; answer and message point into buf, which the caller
+   frees */
 
 ctseg_rc_t ctseg_rejected_get(ctseg_store_t *s, const char *export_id,
     uint64_t sequence, ctseg_buf_t *buf, ctseg_rejected_t *rejected,
     ctseg_err_t *err);
+
+/* any of them: *rejected as the list had it, but for answer and message */
+
+ctseg_rc_t ctseg_rejected_find(ctseg_store_t *s, ctseg_buf_t *buf,
+    ctseg_rejected_t *rejected, ctseg_err_t *err);
 
 /*
  * The first that Segment refused in (after, upto]: one that was never sent is

@@ -243,6 +243,13 @@ ctseg_store_put(ctseg_store_t *s, ctseg_str_t key, ctseg_str_t value,
 
 
 ctseg_rc_t
+ctseg_store_room(ctseg_store_t *s, unsigned percent, int64_t deadline)
+{
+    return s->driver->room(s, percent, deadline);
+}
+
+
+ctseg_rc_t
 ctseg_store_list(ctseg_store_t *s, ctseg_str_t prefix, ctseg_str_t after_key,
     unsigned limit, ctseg_list_pt cb, void *data, int64_t deadline,
     uint64_t *at_rev)

@@ -192,6 +192,11 @@ ctseg_rc_t ctseg_store_get(ctseg_store_t *s, ctseg_str_t key,
 ctseg_rc_t ctseg_store_put(ctseg_store_t *s, ctseg_str_t key,
     ctseg_str_t value, uint64_t expect, int64_t deadline, uint64_t *rev);
 
+/* OK: the table of state fills less than so many percent of its room; FULL */
+
+ctseg_rc_t ctseg_store_room(ctseg_store_t *s, unsigned percent,
+    int64_t deadline);
+
 /*
  * Records whose key begins with prefix and is greater than after_key (empty:
  * from the start), ascending, at most limit (0: all), as one consistent

@@ -34,6 +34,7 @@ typedef struct {
         ctseg_buf_t *out, uint64_t *rev);
     ctseg_rc_t (*put)(ctseg_store_t *s, ctseg_str_t key, ctseg_str_t value,
         uint64_t expect, int64_t deadline, uint64_t *rev);
+    ctseg_rc_t (*room)(ctseg_store_t *s, unsigned percent, int64_t deadline);
     ctseg_rc_t (*list)(ctseg_store_t *s, ctseg_str_t prefix,
         ctseg_str_t after_key, unsigned limit, ctseg_list_pt cb, void *data,
         int64_t deadline, uint64_t *at_rev);

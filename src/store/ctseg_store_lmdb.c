@@ -35,6 +35,7 @@ static const ctseg_store_driver_t  ctseg_lmdb_driver = {
     ctseg_lmdb_sweep,
     ctseg_lmdb_get,
     ctseg_lmdb_put,
+    ctseg_lmdb_room,
     ctseg_lmdb_list,
     ctseg_lmdb_wait,
     ctseg_lmdb_usage,

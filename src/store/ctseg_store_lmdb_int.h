@@ -184,6 +184,8 @@ ctseg_rc_t ctseg_lmdb_get(ctseg_store_t *s, ctseg_str_t key,
     int64_t deadline, ctseg_buf_t *out, uint64_t *rev);
 ctseg_rc_t ctseg_lmdb_put(ctseg_store_t *s, ctseg_str_t key,
     ctseg_str_t value, uint64_t expect, int64_t deadline, uint64_t *rev);
+ctseg_rc_t ctseg_lmdb_room(ctseg_store_t *s, unsigned percent,
+    int64_t deadline);
 ctseg_rc_t ctseg_lmdb_list(ctseg_store_t *s, ctseg_str_t prefix,
     ctseg_str_t after_key, unsigned limit, ctseg_list_pt cb, void *data,
     int64_t deadline, uint64_t *at_rev);

@@ -240,6 +240,22 @@ ctseg_lmdb_put(ctseg_store_t *s, ctseg_str_t key, ctseg_str_t value,
 }
 
 
+ctseg_rc_t
+ctseg_lmdb_room(ctseg_store_t *s, unsigned percent, int64_t deadline)
+{
+    bool               above;
+    ctseg_lmdb_t      *db;
+    ctseg_lmdb_txn_t   t;
+
+    db = (ctseg_lmdb_t *) s;
+
+    ctseg_lmdb_begin(&t, db, &db->state, false, deadline);
+    above = ctseg_lmdb_is_above(&t, 0, percent);
+
+    return ctseg_lmdb_end(&t, above ? CTSEG_FULL : CTSEG_OK);
+}
+
+
 /* place the cursor on the first key of the list */
 
 static bool

@@ -131,6 +131,33 @@ count_token(void *data, const ctseg_json_token_t *t)
 }
 
 
+/* what can never be sent is kept: each event once, and as JSON */
+
+static void
+check_rejects(const ctseg_batch_t *b)
+{
+    unsigned     i;
+    ctseg_str_t  message;
+
+    fuzz_check(b->nrejects == b->counts.rejected);
+    fuzz_check(b->nrejects <= CTSEG_BATCH_REJECTS);
+
+    for (i = 0; i < b->nrejects; i++) {
+        message = ctseg_batch_kept(b, i);
+
+        fuzz_check(b->rejects[i].sequence > (i == 0 ? b->after
+                                             : b->rejects[i - 1].sequence));
+        fuzz_check(b->rejects[i].sequence <= b->upto);
+        fuzz_check(message.len <= CTSEG_MESSAGE_KEPT_MAX);
+        fuzz_check(fuzz_is_json(message, 16));
+
+        if (i + 1 < b->nrejects) {
+            fuzz_check(b->rejects[i].end < CTSEG_BATCH_REJECT_BYTES);
+        }
+    }
+}
+
+
 static void
 check_batch(const ctseg_batch_t *b, const ctseg_upload_t *u)
 {
@@ -157,6 +184,7 @@ check_batch(const ctseg_batch_t *b, const ctseg_upload_t *u)
     fuzz_check_json(&b->body);
 
     check_messages(b, u);
+    check_rejects(b);
 }
 
 

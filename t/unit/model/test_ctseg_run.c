@@ -297,6 +297,7 @@ test_names(void **state)
                         "too_large");
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_REFUSED), "refused");
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_EXPIRED), "expired");
+    assert_string_equal(ctseg_reject_name(CTSEG_REJECT_NO_NAME), "no_name");
     assert_null(ctseg_reject_name(CTSEG_REJECT_N));
 }
 

@@ -241,6 +241,101 @@ test_limit(void **state)
 }
 
 
+/* an event without an id, of so many bytes of properties */
+
+static void
+test_bad(ctseg_event_t *ev, size_t size)
+{
+    test_event(ev, "App Launched", NULL, "{}");
+
+    if (size != 0) {
+        ev->props.data = test_pad;
+        ev->props.len = size;
+    }
+}
+
+
+/* as many of them as a batch takes, between some that are sent */
+
+static void
+test_rejects(void **state)
+{
+    unsigned        i;
+    ctseg_batch_t   a, b;
+    ctseg_event_t   ev;
+    ctseg_str_t     message;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    pinned.kinds = ctseg_catalog_set(CTSEG_SET_SYSTEM);
+    memset(&a, 0, sizeof(a));
+    ctseg_batch_begin(&a, &pinned, TEST_INSTALLATION, "k", 10);
+
+    for (i = 0; i < CTSEG_BATCH_REJECTS; i++) {
+        test_event(&ev, "App Launched", "I", "{}");
+        assert_true(ctseg_batch_offer(&a, &ev));
+        test_bad(&ev, 0);
+        assert_true(ctseg_batch_offer(&a, &ev));
+    }
+
+    /* full: of both kinds, but not of what nobody asked for */
+
+    test_event(&ev, "Charged", NULL, "{}");
+    assert_true(ctseg_batch_offer(&a, &ev));
+    test_bad(&ev, 0);
+    assert_false(ctseg_batch_offer(&a, &ev));
+    test_event(&ev, "App Launched", "I", "{}");
+    assert_false(ctseg_batch_offer(&a, &ev));
+
+    ctseg_batch_end(&a);
+    assert_int_equal(a.rc, CTSEG_OK);
+    assert_int_equal(a.nrejects, CTSEG_BATCH_REJECTS);
+    assert_int_equal(a.events, CTSEG_BATCH_REJECTS);
+    assert_int_equal(a.upto, 10 + 2 * CTSEG_BATCH_REJECTS + 1);
+    assert_int_equal(a.counts.rejected, CTSEG_BATCH_REJECTS);
+    assert_int_equal(a.counts.filtered, 1);
+
+    for (i = 0; i < a.nrejects; i++) {
+        assert_int_equal(a.rejects[i].sequence, 12 + 2 * i);
+        assert_int_equal(a.rejects[i].reason, CTSEG_REJECT_NO_ID);
+        message = ctseg_batch_kept(&a, i);
+        assert_int_equal(message.data[0], '{');
+        assert_int_equal(message.data[message.len - 1], '}');
+        assert_non_null(memmem(message.data, message.len,
+                               "\"App Launched\"", 14));
+        assert_null(memmem(message.data + 1, message.len - 1, "{\"type\"",
+                           7));
+    }
+
+    /* without them it is the same batch, with the same numbers */
+
+    ctseg_batch_forget(&a);
+    assert_int_equal(a.nrejects, 0);
+    assert_int_equal(a.counts.rejected, CTSEG_BATCH_REJECTS);
+    ctseg_batch_free(&a);
+
+    /* by bytes: the one that reaches the limit is still in it */
+
+    memset(&b, 0, sizeof(b));
+    ctseg_batch_begin(&b, &pinned, TEST_INSTALLATION, "k", 0);
+    test_bad(&ev, CTSEG_PROPS_LEN_MAX);
+
+    while (ctseg_batch_offer(&b, &ev)) {
+        assert_in_range(b.nrejects, 1, CTSEG_BATCH_REJECTS - 1);
+    }
+
+    assert_int_equal(b.rc, CTSEG_OK);
+    assert_in_range(b.kept.len, CTSEG_BATCH_REJECT_BYTES,
+                    CTSEG_BATCH_REJECT_BYTES + CTSEG_MESSAGE_KEPT_MAX);
+    assert_int_equal(b.upto, b.nrejects);
+    assert_int_equal(b.upto, CTSEG_BATCH_REJECT_BYTES
+                             / (CTSEG_PROPS_LEN_MAX + 180) + 1);
+    ctseg_batch_free(&b);
+}
+
+
 static void
 test_bytes(void **state)
 {
@@ -472,6 +567,7 @@ main(void)
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_rejects),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_pure),
         cmocka_unit_test(test_resumed)

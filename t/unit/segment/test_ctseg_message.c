@@ -256,6 +256,167 @@ test_limit(void **state)
 }
 
 
+/* white space is no name, however it is written */
+
+static void
+test_name(void **state)
+{
+    size_t           i;
+    ctseg_rc_t       rc;
+    ctseg_buf_t      out;
+    ctseg_event_t    ev;
+    ctseg_reject_t   why;
+    ctseg_pinned_t   pinned;
+    ctseg_encoder_t  enc;
+
+    static const struct {
+        const char  *name;
+        bool         blank;
+    } cases[] = {
+        { "", true },
+        { " ", true },
+        { "   ", true },
+        { "\\t", true },
+        { "\\t\\n\\r\\f", true },
+        { " \\u0020 ", true },
+        { "\\u0009\\u000a\\u000B\\u000c\\u000D", true },
+        { "a", false },
+        { " a", false },
+        { "\\ta", false },
+        { "\\\\", false },
+        { "\\\\t", false },
+        { "\\u0061", false },
+        { "\\u0008", false },
+        { "\\u0029", false },
+        { "\\u0120", false },
+        { "\\u00a0", false },
+        { "\\b", false },
+        { ".", false }
+    };
+
+    (void) state;
+
+    test_pinned(&pinned);
+    ctseg_encoder_init(&enc, &pinned, TEST_INSTALLATION);
+    memset(&out, 0, sizeof(out));
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        test_event(&ev, "Charged", "I", "{}");
+        ev.kind = CTSEG_KIND_CUSTOM;
+        ev.name = ctseg_str(cases[i].name);
+
+        ctseg_buf_reset(&out);
+        why = CTSEG_REJECT_N;
+        rc = ctseg_message_encode(&out, &enc, 1, &ev, &why);
+
+        if (cases[i].blank) {
+            assert_int_equal(rc, CTSEG_INVALID);
+            assert_int_equal(why, CTSEG_REJECT_NO_NAME);
+            assert_int_equal(out.len, 0);
+
+        } else {
+            assert_int_equal(rc, CTSEG_OK);
+        }
+    }
+
+    /* what the catalog names has a name */
+
+    ev.kind = ctseg_catalog_find(ctseg_str("App Launched"));
+    ev.name.len = 0;
+    assert_int_equal(ctseg_message_encode(&out, &enc, 1, &ev, &why),
+                     CTSEG_OK);
+
+    ctseg_buf_free(&out);
+}
+
+
+static void
+test_kept(const ctseg_encoder_t *enc, const ctseg_event_t *ev,
+    const char *with, const char *without)
+{
+    ctseg_buf_t  out;
+
+    memset(&out, 0, sizeof(out));
+    ctseg_buf_cstr(&out, "before");
+    ctseg_message_keep(&out, enc, 7, ev);
+
+    assert_false(out.failed);
+    assert_memory_equal(out.data, "before", 6);
+    assert_in_range(out.len - 6, 1, CTSEG_MESSAGE_KEPT_MAX);
+
+    ctseg_buf_char(&out, '\0');
+    assert_memory_equal(out.data + 6, "{\"type\":\"track\",\"messageId\"",
+                        27);
+    assert_int_equal(out.data[out.len - 2], '}');
+    assert_non_null(strstr(out.data, "-0000000000000007\""));
+    assert_non_null(strstr(out.data, with));
+
+    if (without != NULL) {
+        assert_null(strstr(out.data, without));
+    }
+
+    ctseg_buf_free(&out);
+}
+
+
+/* what cannot be sent is kept, shorter and shorter, but always a message */
+
+static void
+test_keep(void **state)
+{
+    char            *text;
+    ctseg_event_t    ev;
+    ctseg_pinned_t   pinned;
+    ctseg_encoder_t  enc;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    ctseg_encoder_init(&enc, &pinned, TEST_INSTALLATION);
+    text = malloc(60000);
+    assert_non_null(text);
+
+    test_event(&ev, "App Launched", NULL, "{\"a\":1}");
+    test_kept(&enc, &ev, "\",\"event\":\"App Launched\"", "serId");
+
+    ev.kind = CTSEG_KIND_CUSTOM;
+    ev.name = ctseg_str("\\t");
+    test_kept(&enc, &ev, "\"event\":\"\\t\",", "serId");
+
+    /* too large for Segment, not for us */
+
+    memset(text, 'x', 60000);
+    memcpy(text, "{\"who\":\"", 8);
+    memcpy(text + 32998, "\"}", 2);
+    test_event(&ev, "App Launched", "I", "");
+    ev.props.data = text;
+    ev.props.len = 33000;
+    test_kept(&enc, &ev, "\"userId\":\"I\"", NULL);
+    test_kept(&enc, &ev, "xxx\"}}", NULL);
+
+    /* the same text twice: once is enough */
+
+    pinned.user_id.field = -1;
+    (void) snprintf(pinned.user_id.property, sizeof(pinned.user_id.property),
+                    "who");
+    test_kept(&enc, &ev, "\"properties\":{\"who\":\"xxx", "serId");
+
+    /* what collect does not take */
+
+    memset(text + 8, 'x', 50000);
+    memcpy(text + 49998, "\"}", 2);
+    ev.props.len = 50000;
+    test_kept(&enc, &ev, "\"event\":\"App Launched\",", "xxx");
+
+    ev.kind = CTSEG_KIND_CUSTOM;
+    ev.name.data = text + 8;
+    ev.name.len = 40000;
+    test_kept(&enc, &ev, "\"event\":\"\",", "xxx");
+
+    free(text);
+}
+
+
 static void
 test_wanted(void **state)
 {
@@ -302,6 +463,8 @@ main(void)
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_property),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_name),
+        cmocka_unit_test(test_keep),
         cmocka_unit_test(test_wanted)
     };
 

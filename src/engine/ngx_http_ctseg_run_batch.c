@@ -582,6 +582,39 @@ ngx_http_ctseg_run_retry(ngx_http_ctseg_run_t *run)
 /* ---- counting ---- */
 
 
+/* blocks that did not read; it counts with its batch, so it is told once */
+
+static void
+ngx_http_ctseg_run_note_damage(ngx_http_ctseg_batch_t *batch)
+{
+    unsigned               i;
+    ctseg_batch_t         *b;
+    ngx_http_ctseg_run_t  *run;
+
+    run = batch->run;
+    b = &batch->load.batch;
+
+    for (i = 0; i < b->ndamaged; i++) {
+        ngx_http_ctseg_count_violation();
+
+        if (i < CTSEG_BATCH_MARKS) {
+            ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+                          "ctseg: export %V, run %uL: the log is damaged at "
+                          "%uL, its events there are passed over",
+                          &run->export_id, run->run.number, b->damaged[i]);
+        }
+    }
+
+    if (b->ndamaged > CTSEG_BATCH_MARKS) {
+        ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
+                      "ctseg: export %V, run %uL: the log is damaged at %ud "
+                      "more places up to %uL", &run->export_id,
+                      run->run.number, b->ndamaged - CTSEG_BATCH_MARKS,
+                      b->upto);
+    }
+}
+
+
 static void
 ngx_http_ctseg_run_note_rejected(ngx_http_ctseg_batch_t *batch,
     const ctseg_counts_t *delta)
@@ -593,7 +626,8 @@ ngx_http_ctseg_run_note_rejected(ngx_http_ctseg_batch_t *batch,
     ngx_log_error(NGX_LOG_ERR, run->worker->log, 0,
                   "ctseg: export %V, run %uL: %uL events in (%uL, %uL] can "
                   "never be sent: %uL without an id, %uL without a name, %uL "
-                  "too large, %uL refused, %uL not there any more%s%s",
+                  "too large, %uL refused, %uL not there any more, %uL "
+                  "damaged%s%s",
                   &run->export_id, run->run.number, delta->rejected,
                   batch->load.batch.after, batch->load.batch.upto,
                   delta->rejects[CTSEG_REJECT_NO_ID],
@@ -601,6 +635,7 @@ ngx_http_ctseg_run_note_rejected(ngx_http_ctseg_batch_t *batch,
                   delta->rejects[CTSEG_REJECT_TOO_LARGE],
                   delta->rejects[CTSEG_REJECT_REFUSED],
                   delta->rejects[CTSEG_REJECT_EXPIRED],
+                  delta->rejects[CTSEG_REJECT_DAMAGED],
                   batch->load.unkept == NULL ? "" : "; not all are listed: ",
                   batch->load.unkept == NULL ? "" : batch->load.unkept);
 }
@@ -640,6 +675,7 @@ ngx_http_ctseg_run_advance(ngx_http_ctseg_run_t *run)
         }
 
         if (delta.rejected != 0) {
+            ngx_http_ctseg_run_note_damage(batch);
             ngx_http_ctseg_run_note_rejected(batch, &delta);
         }
 

@@ -28,7 +28,8 @@ static const char  *const ctseg_run_rejects[CTSEG_REJECT_N] = {
     "too_large",
     "refused",
     "expired",
-    "no_name"
+    "no_name",
+    "damaged"
 };
 
 

@@ -26,6 +26,8 @@ typedef enum {
     CTSEG_REJECT_REFUSED,               /* by Segment, when it stood alone */
     CTSEG_REJECT_EXPIRED,               /* gone before it was looked at */
     CTSEG_REJECT_NO_NAME,               /* Segment drops it silently */
+    CTSEG_REJECT_DAMAGED,               /* its bytes in the log are not what
+                                           they were */
     CTSEG_REJECT_N
 } ctseg_reject_t;
 

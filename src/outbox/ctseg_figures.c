@@ -104,6 +104,10 @@ ctseg_figures_pause(ctseg_figures_t *f, const char *partner_id)
 static ctseg_next_t
 ctseg_figures_block(void *data, const ctseg_block_t *b)
 {
+    if (b->damaged) {
+        return CTSEG_GO_ON;             /* about as old as the next one */
+    }
+
     *(int64_t *) data = b->append_ms;
 
     return CTSEG_ENOUGH;

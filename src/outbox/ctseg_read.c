@@ -13,25 +13,30 @@
 typedef struct {
     const ctseg_read_t  *read;
     ctseg_batch_t       *batch;
-    ctseg_rc_t           rc;
-    ctseg_err_t         *err;
     size_t               bytes;
     unsigned             blocks;
 } ctseg_read_walk_t;
 
 
-/* what was read before it is good and goes out; then it is met again */
+/*
+ * Nothing of a block that does not read is sent, and the events of the cut
+ * that it held count.  What is good in front of an event that does not decode
+ * has its verdict already.
+ */
 
 static ctseg_next_t
-ctseg_read_damage(ctseg_read_walk_t *walk, uint64_t sequence)
+ctseg_read_damaged(ctseg_read_walk_t *walk, const ctseg_block_t *block)
 {
-    if (walk->batch->upto == walk->read->after) {
-        walk->rc = ctseg_err(walk->err, CTSEG_CORRUPT,
-                             "the log is damaged at %llu",
-                             (unsigned long long) sequence);
+    uint64_t  last;
+
+    last = ctseg_block_last(block);
+    last = last < walk->read->hi ? last : walk->read->hi;
+
+    if (last > walk->batch->upto) {
+        ctseg_batch_damage(walk->batch, block->first, last);
     }
 
-    return CTSEG_UNTAKEN;
+    return CTSEG_GO_ON;
 }
 
 
@@ -44,8 +49,8 @@ ctseg_read_events(ctseg_read_walk_t *walk, const ctseg_block_t *block)
     ctseg_str_t    rest;
     ctseg_event_t  ev;
 
-    if (ctseg_block_verify(block) != CTSEG_OK) {
-        return ctseg_read_damage(walk, block->first);
+    if (block->damaged || ctseg_block_verify(block) != CTSEG_OK) {
+        return ctseg_read_damaged(walk, block);
     }
 
     rest = block->payload;
@@ -58,7 +63,7 @@ ctseg_read_events(ctseg_read_walk_t *walk, const ctseg_block_t *block)
         }
 
         if (ctseg_event_decode(&rest, &ev) != CTSEG_OK) {
-            return ctseg_read_damage(walk, sequence);
+            return ctseg_read_damaged(walk, block);
         }
 
         if (sequence <= walk->batch->upto) {
@@ -91,8 +96,9 @@ ctseg_read_block(void *data, const ctseg_block_t *block)
         return CTSEG_UNTAKEN;
     }
 
-    if (!ctseg_block_may_match(block, pinned->kinds, pinned->from_ms,
-                               pinned->to_ms))
+    if (!block->damaged
+        && !ctseg_block_may_match(block, pinned->kinds, pinned->from_ms,
+                                  pinned->to_ms))
     {
         last = ctseg_block_last(block);
         ctseg_batch_skip(walk->batch, last < read->hi ? last : read->hi);
@@ -134,7 +140,6 @@ ctseg_read_scan(ctseg_store_t *s, ctseg_read_walk_t *walk, int64_t deadline,
     /* position 0 is before the first event of any log */
 
     if ((rc == CTSEG_OK || rc == CTSEG_AGAIN)
-        && walk->rc == CTSEG_OK
         && next->incarnation != walk->read->incarnation)
     {
         rc = CTSEG_TRIMMED;
@@ -201,7 +206,6 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
     memset(&walk, 0, sizeof(ctseg_read_walk_t));
     walk.read = r;
     walk.batch = b;
-    walk.err = err;
 
     ctseg_read_begin(s, &walk);
 
@@ -209,10 +213,6 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
 
     if (rc == CTSEG_TRIMMED && r->expire) {
         rc = ctseg_read_gap(s, &walk, deadline, &next);
-    }
-
-    if (walk.rc != CTSEG_OK) {
-        return walk.rc;
     }
 
     if (rc == CTSEG_TRIMMED) {

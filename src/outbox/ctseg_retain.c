@@ -204,7 +204,7 @@ ctseg_retain_header(ctseg_retain_walk_t *walk, uint64_t after,
     rc = ctseg_store_scan(walk->store, 0, &pos, ctseg_retain_block, b,
                           walk->deadline, &next);
 
-    if (b->count != 0 || rc == CTSEG_CORRUPT) {
+    if (b->count != 0) {
         return CTSEG_OK;
     }
 
@@ -282,7 +282,7 @@ ctseg_retain_look(ctseg_store_t *s, int64_t before_ms, int64_t now_ms,
         return rc == CTSEG_AGAIN ? CTSEG_OK : rc;
     }
 
-    if (front.count != 0 && front.append_ms >= before_ms) {
+    if (!front.damaged && front.append_ms >= before_ms) {
         return CTSEG_OK;
     }
 
@@ -297,8 +297,11 @@ ctseg_retain_look(ctseg_store_t *s, int64_t before_ms, int64_t now_ms,
     }
 
     out->keep_from = walk.after == UINT64_MAX ? UINT64_MAX : walk.after + 1;
-    out->due = front.count != 0 ? ctseg_block_last(&front) < out->keep_from
-                                : walk.bounds.first < out->keep_from;
+
+    /* several that are damaged are one here, and go one by one */
+
+    out->due = (front.damaged ? front.first : ctseg_block_last(&front))
+               < out->keep_from;
 
     return walk.after == UINT64_MAX ? CTSEG_OK
                                     : ctseg_retain_held(&walk, out);

@@ -168,8 +168,8 @@ ctseg_batch_skip(ctseg_batch_t *b, uint64_t sequence)
 }
 
 
-void
-ctseg_batch_expire(ctseg_batch_t *b, uint64_t sequence)
+static void
+ctseg_batch_lose(ctseg_batch_t *b, uint64_t sequence, ctseg_reject_t why)
 {
     uint64_t  n;
 
@@ -178,7 +178,27 @@ ctseg_batch_expire(ctseg_batch_t *b, uint64_t sequence)
     b->upto = sequence;
     b->counts.scanned += n;
     b->counts.rejected += n;
-    b->counts.rejects[CTSEG_REJECT_EXPIRED] += n;
+    b->counts.rejects[why] += n;
+}
+
+
+void
+ctseg_batch_expire(ctseg_batch_t *b, uint64_t sequence)
+{
+    ctseg_batch_lose(b, sequence, CTSEG_REJECT_EXPIRED);
+}
+
+
+void
+ctseg_batch_damage(ctseg_batch_t *b, uint64_t at, uint64_t sequence)
+{
+    if (b->ndamaged < CTSEG_BATCH_MARKS) {
+        b->damaged[b->ndamaged] = at;
+    }
+
+    b->ndamaged++;
+
+    ctseg_batch_lose(b, sequence, CTSEG_REJECT_DAMAGED);
 }
 
 

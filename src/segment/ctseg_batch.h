@@ -54,6 +54,8 @@ typedef struct {
     ctseg_batch_reject_t  *rejects;     /* nrejects of them, or NULL */
     unsigned         nrejects;
     ctseg_buf_t      kept;              /* their messages */
+    unsigned         ndamaged;          /* blocks that are damaged */
+    uint64_t         damaged[CTSEG_BATCH_MARKS];    /* the first of them */
     ctseg_rc_t       rc;                /* sticky: NOMEM */
     ctseg_encoder_t  enc;
 } ctseg_batch_t;
@@ -79,6 +81,10 @@ void ctseg_batch_skip(ctseg_batch_t *b, uint64_t sequence);
 /* a range up to and including sequence that is not there any more */
 
 void ctseg_batch_expire(ctseg_batch_t *b, uint64_t sequence);
+
+/* a range up to and including sequence that is damaged, of a block at "at" */
+
+void ctseg_batch_damage(ctseg_batch_t *b, uint64_t at, uint64_t sequence);
 
 /* a message that is no event of the log: in the body, without a verdict */
 

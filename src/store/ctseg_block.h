@@ -46,6 +46,8 @@ typedef struct {
     ctseg_kinds_t  kinds;
     uint32_t       crc;                 /* of the payload */
     ctseg_str_t    payload;             /* borrowed */
+    bool           damaged;             /* nothing but first and count holds:
+                                           see ctseg_store_scan */
 } ctseg_block_t;
 
 

@@ -130,10 +130,12 @@ ctseg_rc_t ctseg_store_append(ctseg_store_t *s, uint32_t shard,
 
 /*
  * Blocks that hold events after "after", oldest first, without gaps; the
- * first may begin at or before it.  *next is the position to go on from: the
- * last event of the last block taken.  OK: there may be more.  AGAIN: the
- * head was reached.  TRIMMED: events after "after" are gone, *next is where
- * the log begins now.  CORRUPT: *next is before the bad block.
+ * first may begin at or before it.  Where a header does not read, or a block
+ * is not there, comes a block that is "damaged" instead, up to the next one
+ * that reads or the end of the log.  Payloads are not looked at.  *next is
+ * the position to go on from: the last event of the last block taken.  OK:
+ * there may be more.  AGAIN: the head was reached.  TRIMMED: events after
+ * "after" are gone, *next is where the log begins now.
  */
 
 ctseg_rc_t ctseg_store_scan(ctseg_store_t *s, uint32_t shard,
@@ -142,7 +144,8 @@ ctseg_rc_t ctseg_store_scan(ctseg_store_t *s, uint32_t shard,
 
 /*
  * A position such that no block appended at or after ms lies at or before
- * it.  Binary search; append time never falls.
+ * it.  Binary search; append time never falls, so that of a block that does
+ * not read lies between those of its neighbors.
  */
 
 ctseg_rc_t ctseg_store_seek(ctseg_store_t *s, uint32_t shard, int64_t ms,

@@ -2,8 +2,9 @@
  * The LMDB driver's log, reading and retention: scan, seek, bounds, trim and
  * the figures.  Called through ctseg_store.c from pool threads.  A read
  * transaction lasts for one call and no longer, since the pages it pins make
- * the file grow.  It reads headers only, never a payload, and stops before
- * what is damaged instead of passing over it.
+ * the file grow.  It reads headers only, never a payload.  A header that does
+ * not read tells nothing but that it is there: how far its block reaches, and
+ * how old it is, is known from the next one that reads.
  */
 
 #include <string.h>
@@ -91,26 +92,101 @@ ctseg_lmdb_find(ctseg_lmdb_txn_t *t, uint64_t seq, MDB_val *k, MDB_val *v)
 }
 
 
+/*
+ * The next block that begins behind seq and reads, or the one under the
+ * cursor when that is so; false: there is none, or t failed.
+ */
+
+static bool
+ctseg_lmdb_next_good(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
+    uint64_t seq, ctseg_block_t *b)
+{
+    do {
+        if (ctseg_lmdb_block(k, v, b) == CTSEG_OK && b->first > seq) {
+            return true;
+        }
+
+    } while (ctseg_lmdb_move(t, k, v, MDB_NEXT));
+
+    return false;
+}
+
+
+/* the events behind seq up to last, of a block that does not read */
+
+static void
+ctseg_lmdb_gap(ctseg_block_t *b, uint64_t first, uint64_t last)
+{
+    uint64_t  n;
+
+    n = last - first + 1;
+
+    memset(b, 0, sizeof(ctseg_block_t));
+    b->first = first;
+    b->count = n < UINT32_MAX ? (uint32_t) n : UINT32_MAX;
+    b->damaged = true;
+}
+
+
+/*
+ * What holds the event behind seq: the block under the cursor, or a gap up to
+ * the next one that reads, on which the cursor is then.  False: t failed.
+ */
+
+static bool
+ctseg_lmdb_scan_next(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v, bool *more,
+    uint64_t seq, uint64_t head, ctseg_block_t *b)
+{
+    uint64_t  first;
+
+    first = seq + 1;
+
+    if (*more) {
+        if (ctseg_lmdb_block(k, v, b) == CTSEG_OK
+            && b->first <= first && ctseg_block_last(b) >= first)
+        {
+            *more = false;              /* to be moved on */
+            return true;
+        }
+
+        /* one that begins before has its own key as the place of damage */
+
+        if (ctseg_lmdb_key_seq(k) != 0 && ctseg_lmdb_key_seq(k) < first
+            && ctseg_lmdb_block(k, v, b) != CTSEG_OK)
+        {
+            first = ctseg_lmdb_key_seq(k);
+        }
+
+        *more = ctseg_lmdb_next_good(t, k, v, seq + 1, b);
+    }
+
+    if (t->rc != 0) {
+        return false;
+    }
+
+    ctseg_lmdb_gap(b, first, *more ? b->first - 1 : head);
+
+    return true;
+}
+
+
 /* blocks from the one under the cursor on; next is moved as they are taken */
 
 static ctseg_rc_t
-ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
-    ctseg_scan_pt cb, void *data, int64_t deadline, uint64_t *next)
+ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v, bool more,
+    ctseg_scan_pt cb, void *data, int64_t deadline, uint64_t head,
+    uint64_t *next)
 {
-    uint64_t       expected;
     unsigned       taken;
     ctseg_next_t   answer;
     ctseg_block_t  b;
 
     taken = 0;
-    expected = 0;
 
-    do {
-        if (ctseg_lmdb_block(k, v, &b) != CTSEG_OK
-            || (expected != 0 && b.first != expected)
-            || ctseg_block_last(&b) <= *next)
-        {
-            return CTSEG_CORRUPT;
+    while (*next < head) {
+
+        if (!ctseg_lmdb_scan_next(t, k, v, &more, *next, head, &b)) {
+            break;
         }
 
         if (ctseg_mono_ms() >= deadline) {
@@ -124,14 +200,16 @@ ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
         }
 
         *next = ctseg_block_last(&b);
-        expected = *next + 1;
         taken++;
 
         if (answer == CTSEG_ENOUGH) {
             return CTSEG_OK;
         }
 
-    } while (ctseg_lmdb_move(t, k, v, MDB_NEXT));
+        if (!b.damaged) {
+            more = ctseg_lmdb_move(t, k, v, MDB_NEXT);
+        }
+    }
 
     return CTSEG_AGAIN;
 }
@@ -141,6 +219,7 @@ ctseg_rc_t
 ctseg_lmdb_scan(ctseg_store_t *s, uint32_t shard, const ctseg_pos_t *after,
     ctseg_scan_pt cb, void *data, int64_t deadline, ctseg_pos_t *next)
 {
+    bool                    more;
     MDB_val                 k, v;
     uint64_t                first, seq;
     ctseg_rc_t              rc;
@@ -190,18 +269,53 @@ ctseg_lmdb_scan(ctseg_store_t *s, uint32_t shard, const ctseg_pos_t *after,
         return ctseg_lmdb_end(&t, CTSEG_AGAIN);
     }
 
-    rc = CTSEG_CORRUPT;
+    more = ctseg_lmdb_find(&t, seq + 1, &k, &v);
+    rc = ctseg_lmdb_scan_blocks(&t, &k, &v, more, cb, data, deadline, m.last,
+                                &next->sequence);
 
-    if (ctseg_lmdb_find(&t, seq + 1, &k, &v)) {
-        rc = ctseg_lmdb_scan_blocks(&t, &k, &v, cb, data, deadline,
-                                    &next->sequence);
+    return ctseg_lmdb_end(&t, rc);
+}
 
-        if (rc == CTSEG_AGAIN && t.rc == 0 && next->sequence != m.last) {
-            rc = CTSEG_CORRUPT;
+
+/*
+ * The block under the cursor should hold mid.  What does not read is older
+ * than the next block that does; if that is late, it may be late as well: the
+ * answer is too early by no more than what is damaged.
+ */
+
+static void
+ctseg_lmdb_seek_step(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v, int64_t ms,
+    uint64_t mid, uint64_t *lo, uint64_t *hi)
+{
+    bool           late;
+    uint64_t       edge;
+    ctseg_block_t  b;
+
+    late = false;
+    edge = ctseg_lmdb_key_seq(k);
+
+    if (ctseg_lmdb_block(k, v, &b) == CTSEG_OK) {
+        late = b.append_ms >= ms;
+
+        if (!late) {
+            edge = ctseg_block_last(&b) + 1;
+        }
+
+        if (edge > mid) {
+            *lo = edge;
+            return;
         }
     }
 
-    return ctseg_lmdb_end(&t, rc);
+    if (!late && ctseg_lmdb_next_good(t, k, v, mid, &b) && b.append_ms < ms) {
+        *lo = ctseg_block_last(&b) + 1;
+        return;
+    }
+
+    /* whatever the keys say, it comes to an end */
+
+    edge = edge < mid ? edge : mid;
+    *hi = edge > *lo ? edge : *lo;
 }
 
 
@@ -210,9 +324,8 @@ ctseg_lmdb_seek(ctseg_store_t *s, uint32_t shard, int64_t ms,
     int64_t deadline, ctseg_pos_t *pos)
 {
     MDB_val                 k, v;
-    uint64_t                lo, hi, mid, first;
+    uint64_t                lo, hi, mid;
     ctseg_lmdb_t           *db;
-    ctseg_block_t           b;
     ctseg_lmdb_txn_t        t;
     ctseg_lmdb_log_meta_t   m;
 
@@ -250,22 +363,7 @@ ctseg_lmdb_seek(ctseg_store_t *s, uint32_t shard, int64_t ms,
             return ctseg_lmdb_end(&t, CTSEG_CORRUPT);
         }
 
-        /*
-         * The time of a damaged block is not known.  To call it late makes
-         * the answer too early at worst, which is allowed; the scan from
-         * there reports the damage.
-         */
-
-        if (ctseg_lmdb_block(&k, &v, &b) != CTSEG_OK
-            || ctseg_block_last(&b) < mid
-            || b.append_ms >= ms)
-        {
-            first = ctseg_lmdb_key_seq(&k);
-            hi = first > lo ? first : lo;
-
-        } else {
-            lo = ctseg_block_last(&b) + 1;
-        }
+        ctseg_lmdb_seek_step(&t, &k, &v, ms, mid, &lo, &hi);
     }
 
     ctseg_lmdb_pos(pos, &m, lo - 1);
@@ -304,16 +402,16 @@ ctseg_lmdb_bounds(ctseg_store_t *s, uint32_t shard, int64_t deadline,
 
 /*
  * Last sequence and append time of the block at the front.  When its header
- * is damaged the block behind it tells both well enough: retention must not
- * stand still for ever before a bad block.
+ * is damaged those behind it tell both well enough: retention must not stand
+ * still for ever before a bad block.
  */
 
 static bool
 ctseg_lmdb_front(ctseg_lmdb_txn_t *t, uint64_t *first, uint64_t *last,
     int64_t *append_ms)
 {
-    bool           damaged;
     MDB_val        k, v;
+    uint64_t       next;
     ctseg_block_t  b;
 
     if (!ctseg_lmdb_move(t, &k, &v, MDB_FIRST)) {
@@ -321,21 +419,24 @@ ctseg_lmdb_front(ctseg_lmdb_txn_t *t, uint64_t *first, uint64_t *last,
     }
 
     *first = ctseg_lmdb_key_seq(&k);
-    damaged = ctseg_lmdb_block(&k, &v, &b) != CTSEG_OK;
 
-    if (!damaged) {
+    if (ctseg_lmdb_block(&k, &v, &b) == CTSEG_OK) {
         *last = ctseg_block_last(&b);
         *append_ms = b.append_ms;
         return true;
     }
 
-    if (!ctseg_lmdb_move(t, &k, &v, MDB_NEXT)
-        || ctseg_lmdb_block(&k, &v, &b) != CTSEG_OK)
-    {
+    if (!ctseg_lmdb_move(t, &k, &v, MDB_NEXT)) {
         return false;
     }
 
-    *last = b.first - 1;
+    next = ctseg_lmdb_key_seq(&k);
+
+    if (!ctseg_lmdb_next_good(t, &k, &v, *first, &b)) {
+        return false;
+    }
+
+    *last = (next > *first && next < b.first ? next : b.first) - 1;
     *append_ms = b.append_ms;
 
     return ctseg_lmdb_move(t, &k, &v, MDB_FIRST);

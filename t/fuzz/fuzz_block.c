@@ -1,11 +1,11 @@
 /*
  * A block of the log that is not as it was written: header, events, and the
  * reader of a run on top.  What reads keeps its numbers together and is the
- * same when it is written again; what does not is CORRUPT, and no event is
- * passed over without a word.  First "b" and the body of an upload, of which
- * a block is made, or "r" and the bytes of one; then, in the same line, a
- * character that says which checksums are set right afterwards, and edits
- * "offset=byte" in hexadecimal.
+ * same when it is written again; what does not is CORRUPT, and a run counts
+ * each event of it as damaged, no more and no less.  First "b" and the body
+ * of an upload, of which a block is made, or "r" and the bytes of one; then,
+ * in the same line, a character that says which checksums are set right
+ * afterwards, and edits "offset=byte" in hexadecimal.
  */
 
 #include "base/ctseg_crc32c.h"
@@ -170,7 +170,7 @@ check_events(const ctseg_block_t *b)
 static void
 check_read(ctseg_block_t *b, uint64_t skip, uint64_t good)
 {
-    ctseg_rc_t       rc;
+    uint64_t         damaged;
     ctseg_err_t      err;
     ctseg_read_t     r;
     ctseg_batch_t    batch;
@@ -198,26 +198,31 @@ check_read(ctseg_block_t *b, uint64_t skip, uint64_t good)
     r.hi = ctseg_block_last(b);
 
     memset(&batch, 0, sizeof(ctseg_batch_t));
-    rc = ctseg_read_batch(s, &r, 0, &batch, &err);
+    fuzz_check(ctseg_read_batch(s, &r, 0, &batch, &err) == CTSEG_OK);
 
-    if (rc == CTSEG_OK) {
-        fuzz_check(batch.upto > r.after && batch.upto <= r.hi);
-        fuzz_check(batch.counts.scanned == batch.upto - r.after);
-        fuzz_check(batch.counts.scanned == batch.counts.sent
-                                           + batch.counts.filtered
-                                           + batch.counts.rejected);
-        fuzz_check(batch.events == batch.counts.sent);
-        fuzz_check(batch.events <= CTSEG_BATCH_EVENTS);
-        fuzz_check(batch.body.len <= CTSEG_BATCH_BYTES);
+    fuzz_check(batch.upto > r.after && batch.upto <= r.hi);
+    fuzz_check(batch.counts.scanned == batch.upto - r.after);
+    fuzz_check(batch.counts.scanned == batch.counts.sent
+                                       + batch.counts.filtered
+                                       + batch.counts.rejected);
+    fuzz_check(batch.events == batch.counts.sent);
+    fuzz_check(batch.events <= CTSEG_BATCH_EVENTS);
+    fuzz_check(batch.body.len <= CTSEG_BATCH_BYTES);
 
-        /* what does not decode is neither sent nor counted */
+    /* what does not decode is not sent, and counts as damaged */
 
-        fuzz_check(batch.counts.sent + batch.counts.rejected <= good);
+    damaged = batch.counts.rejects[CTSEG_REJECT_DAMAGED];
 
-    } else {
-        fuzz_check(rc == CTSEG_CORRUPT);
-        fuzz_check(batch.upto == r.after);
-        fuzz_check(err.text[0] != '\0');
+    fuzz_check(batch.counts.sent + batch.counts.rejected - damaged
+               <= good);
+    fuzz_check((damaged != 0) == (batch.ndamaged != 0));
+    fuzz_check(damaged == 0 || batch.damaged[0] == b->first);
+
+    if (batch.upto == r.hi
+        && ctseg_block_may_match(b, pinned.kinds, pinned.from_ms,
+                                 pinned.to_ms))
+    {
+        fuzz_check(damaged == b->count - (good > skip ? good : skip));
     }
 
     ctseg_batch_free(&batch);

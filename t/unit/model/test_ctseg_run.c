@@ -298,6 +298,7 @@ test_names(void **state)
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_REFUSED), "refused");
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_EXPIRED), "expired");
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_NO_NAME), "no_name");
+    assert_string_equal(ctseg_reject_name(CTSEG_REJECT_DAMAGED), "damaged");
     assert_null(ctseg_reject_name(CTSEG_REJECT_N));
 }
 

@@ -22,7 +22,8 @@
     "\"started_at\":" AT ",\"finished_at\":null,\"after_sequence\":100,"     \
     "\"to_sequence\":300,\"export_revision\":2,\"scanned\":50,\"sent\":40,"  \
     "\"filtered\":7,\"rejected\":3,\"rejected_by_reason\":{\"no_id\":1,"     \
-    "\"too_large\":2,\"refused\":0,\"expired\":0,\"no_name\":0},"            \
+    "\"too_large\":2,\"refused\":0,\"expired\":0,\"no_name\":0,"             \
+    "\"damaged\":0},"                                                        \
     "\"waiting\":150,\"batches\":4,\"retries\":1,"                           \
     "\"coalesced_slots\":0,\"retry_at\":null,\"last_error\":null}"
 

@@ -405,17 +405,19 @@ test_errors(void **state)
     assert_true(ctseg_preview_seconds(&pv, 1, 1) < 0.001);
     ctseg_preview_free(&pv);
 
-    /* a damaged one has none */
+    /* so has a damaged one */
 
     ot_append_n(st, 10);
     ot_append(st, &bad, 1, true);
     test_begin(&pv, st, &e, TEST_TIME_MS);
     assert_int_equal(ctseg_preview_step(&pv, st->store, st_soon(), st_soon(),
-                                        &err), CTSEG_CORRUPT);
-    assert_int_equal(pv.counts.scanned, 10);
+                                        &err), CTSEG_OK);
+    assert_int_equal(pv.counts.scanned, 10 + bad.n);
+    assert_int_equal(pv.counts.sent, 10);
+    assert_int_equal(pv.counts.rejects[CTSEG_REJECT_DAMAGED], bad.n);
     ctseg_preview_free(&pv);
 
-    /* nor one that is trimmed meanwhile */
+    /* one that is trimmed meanwhile has none */
 
     test_begin(&pv, st, &e, TEST_TIME_MS);
     ot_trim(st, 11);

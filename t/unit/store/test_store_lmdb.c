@@ -1,7 +1,7 @@
 /*
  * What only the LMDB driver does: disks that fail or fill, maps that grow,
- * readers that died, files that are damaged or of another version.  Faults
- * of the system are made by taking the place of its calls.
+ * readers that died, files of another version.  Faults of the system are made
+ * by taking the place of its calls.
  */
 
 #include <errno.h>
@@ -9,9 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include <lmdb.h>
-
-#include "store_test.h"
+#include "raw_test.h"
 
 #include "../../../src/store/ctseg_record.h"
 
@@ -104,50 +102,6 @@ head(ctseg_store_t *s)
     assert_int_equal(ctseg_store_bounds(s, 0, st_soon(), &b), CTSEG_OK);
 
     return b.last;
-}
-
-
-/* the environment without the driver, while the store is closed */
-
-typedef struct {
-    MDB_env  *env;
-    MDB_txn  *txn;
-    MDB_dbi   dbi;
-} raw_t;
-
-
-static void
-raw_open(raw_t *r, st_t *st, const char *part, const char *dbi)
-{
-    char  path[300];
-
-    (void) snprintf(path, sizeof(path), "%s/%s", st->dir, part);
-    assert_int_equal(mdb_env_create(&r->env), 0);
-    assert_int_equal(mdb_env_set_maxdbs(r->env, 8), 0);
-    assert_int_equal(mdb_env_open(r->env, path, MDB_NOTLS, 0600), 0);
-    assert_int_equal(mdb_txn_begin(r->env, NULL, 0, &r->txn), 0);
-    assert_int_equal(mdb_dbi_open(r->txn, dbi, 0, &r->dbi), 0);
-}
-
-
-static void
-raw_close(raw_t *r)
-{
-    assert_int_equal(mdb_txn_commit(r->txn), 0);
-    mdb_env_close(r->env);
-}
-
-
-static void
-raw_put(raw_t *r, const void *key, size_t klen, const void *data, size_t len)
-{
-    MDB_val  k, v;
-
-    k.mv_size = klen;
-    k.mv_data = (void *) key;
-    v.mv_size = len;
-    v.mv_data = (void *) data;
-    assert_int_equal(mdb_put(r->txn, r->dbi, &k, &v, 0), 0);
 }
 
 
@@ -498,170 +452,6 @@ test_schema(void **state)
 }
 
 
-static ctseg_next_t
-count_cb(void *data, const ctseg_block_t *b)
-{
-    (void) b;
-    (*(unsigned *) data)++;
-
-    return CTSEG_GO_ON;
-}
-
-
-/* change byte "at" of the block at seq, or remove it when at is negative */
-
-static void
-spoil(st_t *st, uint64_t seq, int at)
-{
-    char     key[8], *copy;
-    raw_t    r;
-    MDB_val  k, v;
-
-    memset(key, 0, sizeof(key));
-    key[7] = (char) seq;
-    k.mv_size = sizeof(key);
-    k.mv_data = key;
-
-    raw_open(&r, st, "events", "log");
-    assert_int_equal(mdb_get(r.txn, r.dbi, &k, &v), 0);
-
-    if (at < 0) {
-        assert_int_equal(mdb_del(r.txn, r.dbi, &k, NULL), 0);
-
-    } else {
-        copy = malloc(v.mv_size);
-        assert_non_null(copy);
-        memcpy(copy, v.mv_data, v.mv_size);
-        copy[at] = (char) (copy[at] ^ 4);
-        raw_put(&r, key, sizeof(key), copy, v.mv_size);
-        free(copy);
-    }
-
-    raw_close(&r);
-}
-
-
-/* ten blocks of three; the store is closed */
-
-static st_t *
-make_ten(void)
-{
-    st_t      *st;
-    unsigned   i;
-
-    st = make(16 * ST_MB, 90);
-
-    for (i = 1; i <= 10; i++) {
-        assert_int_equal(st_append(st->store, "p", i, 3, NULL), CTSEG_OK);
-    }
-
-    ctseg_store_close(st->store);
-
-    return st;
-}
-
-
-static void
-test_damage(void **state)
-{
-    st_t            *st;
-    uint64_t         removed;
-    unsigned         n;
-    ctseg_pos_t      pos = { 0, 0, 0 };
-    ctseg_bounds_t   bounds;
-
-    (void) state;
-
-    /* a header: the scan stops before it, time and again */
-
-    st = make_ten();
-    spoil(st, 16, 30);
-    assert_int_equal(st_open(st), CTSEG_OK);
-
-    n = 0;
-    assert_int_equal(ctseg_store_scan(st->store, 0, &pos, count_cb, &n,
-                                      st_soon(), &pos), CTSEG_CORRUPT);
-    assert_int_equal(n, 5);
-    assert_true(pos.sequence == 15);
-    assert_int_equal(ctseg_store_scan(st->store, 0, &pos, count_cb, &n,
-                                      st_soon(), &pos), CTSEG_CORRUPT);
-    assert_int_equal(n, 5);
-    assert_true(pos.sequence == 15);
-
-    /* what is not in it can be read */
-
-    pos.sequence = 18;
-    assert_int_equal(ctseg_store_scan(st->store, 0, &pos, count_cb, &n,
-                                      st_soon(), &pos), CTSEG_AGAIN);
-    assert_int_equal(n, 9);
-
-    /* a search that meets it answers too early, retention gets over it */
-
-    assert_int_equal(ctseg_store_seek(st->store, 0, INT64_MAX, st_soon(),
-                                      &pos), CTSEG_OK);
-    assert_true(pos.sequence == 15);
-    assert_int_equal(ctseg_store_trim(st->store, 0, INT64_MAX, UINT64_MAX, 7,
-                                      st_soon(), &removed), CTSEG_OK);
-    assert_true(removed == 21);
-    assert_int_equal(ctseg_store_bounds(st->store, 0, st_soon(), &bounds),
-                     CTSEG_OK);
-    assert_true(bounds.first == 22 && bounds.last == 30);
-    assert_int_equal(ctseg_store_seek(st->store, 0, INT64_MIN, st_soon(),
-                                      &pos), CTSEG_OK);
-    assert_true(pos.sequence == 21);
-    st_free(st);
-
-    /* the bad block is kept as long as its neighbour tells it must be */
-
-    st = make_ten();
-    spoil(st, 1, 0);
-    assert_int_equal(st_open(st), CTSEG_OK);
-    assert_int_equal(ctseg_store_trim(st->store, 0, INT64_MAX, 3, 7,
-                                      st_soon(), &removed), CTSEG_AGAIN);
-    assert_true(removed == 0);
-    assert_int_equal(ctseg_store_trim(st->store, 0, INT64_MAX, 4, 7,
-                                      st_soon(), &removed), CTSEG_AGAIN);
-    assert_true(removed == 3);
-    st_free(st);
-}
-
-
-static void
-test_gap(void **state)
-{
-    st_t         *st;
-    unsigned      n;
-    ctseg_pos_t   pos = { 0, 0, 0 };
-
-    (void) state;
-    st = make_ten();
-    spoil(st, 16, -1);
-    assert_int_equal(st_open(st), CTSEG_OK);
-
-    n = 0;
-    assert_int_equal(ctseg_store_scan(st->store, 0, &pos, count_cb, &n,
-                                      st_soon(), &pos), CTSEG_CORRUPT);
-    assert_int_equal(n, 5);
-    assert_true(pos.sequence == 15);
-    assert_int_equal(ctseg_store_scan(st->store, 0, &pos, count_cb, &n,
-                                      st_soon(), &pos), CTSEG_CORRUPT);
-    assert_int_equal(n, 5);
-    ctseg_store_close(st->store);
-
-    /* the end is missing */
-
-    spoil(st, 28, -1);
-    assert_int_equal(st_open(st), CTSEG_OK);
-    pos.sequence = 24;
-    n = 0;
-    assert_int_equal(ctseg_store_scan(st->store, 0, &pos, count_cb, &n,
-                                      st_soon(), &pos), CTSEG_CORRUPT);
-    assert_int_equal(n, 1);
-    assert_true(pos.sequence == 27);
-    st_free(st);
-}
-
-
 static uint64_t
 entries(st_t *st)
 {
@@ -789,8 +579,6 @@ main(void)
         cmocka_unit_test(test_map_resized),
         cmocka_unit_test(test_dead_readers),
         cmocka_unit_test(test_schema),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_gap),
         cmocka_unit_test(test_prune),
         cmocka_unit_test(test_clock)
     };

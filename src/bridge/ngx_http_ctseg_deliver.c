@@ -260,53 +260,18 @@ ngx_http_ctseg_deliver_is_cached(ngx_http_upstream_t *u)
 }
 
 
-/* seconds that a header asks to wait, 0: none, or another header */
-
-static ngx_uint_t
-ngx_http_ctseg_deliver_wait(ngx_table_elt_t *header)
-{
-    time_t      until;
-    ngx_str_t  *name;
-    ngx_uint_t  seconds;
-
-    static ngx_str_t  after = ngx_string("Retry-After");
-    static ngx_str_t  reset = ngx_string("X-RateLimit-Reset");
-
-    name = &header->key;
-
-    if ((name->len != after.len
-         || ngx_strncasecmp(name->data, after.data, after.len) != 0)
-        && (name->len != reset.len
-            || ngx_strncasecmp(name->data, reset.data, reset.len) != 0))
-    {
-        return 0;
-    }
-
-    seconds = ctseg_answer_wait(ngx_http_ctseg_slice(&header->value),
-                                ctseg_now_ms());
-
-    if (seconds == 0) {
-        until = ngx_parse_http_time(header->value.data, header->value.len);
-
-        if (until != NGX_ERROR) {
-            seconds = ctseg_answer_wait_until(until, ctseg_now_ms());
-        }
-    }
-
-    return seconds;
-}
-
-
 /* the longest that is asked for, in whichever way */
 
 static void
 ngx_http_ctseg_deliver_headers(ngx_http_ctseg_delivery_t *d,
     ngx_http_upstream_t *u)
 {
+    int64_t           now_ms;
     ngx_uint_t        i, seconds;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *header;
 
+    now_ms = ctseg_now_ms();
     part = &u->headers_in.headers.part;
     header = part->elts;
 
@@ -322,35 +287,32 @@ ngx_http_ctseg_deliver_headers(ngx_http_ctseg_delivery_t *d,
             i = 0;
         }
 
-        seconds = ngx_http_ctseg_deliver_wait(&header[i]);
+        seconds = ctseg_answer_wait(ngx_http_ctseg_slice(&header[i].key),
+                                    ngx_http_ctseg_slice(&header[i].value),
+                                    now_ms);
         d->retry_after = ngx_max(d->retry_after, seconds);
     }
 }
 
 
-/* the first bytes of a refusal, as text that is safe to show */
-
 static void
 ngx_http_ctseg_deliver_excerpt(ngx_http_ctseg_delivery_t *d,
     ngx_http_request_t *sr)
 {
-    size_t      i, len;
-    u_char     *p;
-    ngx_buf_t  *b;
+    ngx_buf_t    *b;
+    ctseg_str_t   answer;
 
     if (sr->out == NULL || sr->out->buf == NULL) {
         return;
     }
 
     b = sr->out->buf;
-    p = b->pos;
-    len = ngx_min((size_t) (b->last - b->pos), sizeof(d->excerpt));
 
-    for (i = 0; i < len; i++) {
-        d->excerpt[i] = p[i] >= 0x20 && p[i] < 0x7f ? (char) p[i] : '?';
-    }
+    answer.data = (const char *) b->pos;
+    answer.len = b->last - b->pos;
 
-    d->excerpt_len = len;
+    d->excerpt_len = ctseg_answer_excerpt(d->excerpt, sizeof(d->excerpt),
+                                          answer);
 }
 
 

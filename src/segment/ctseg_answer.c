@@ -5,8 +5,10 @@
  */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "../base/ctseg_str.h"
+#include "../base/ctseg_time.h"
 #include "ctseg_answer.h"
 
 
@@ -94,34 +96,239 @@ ctseg_answer_clamp(int64_t seconds)
 }
 
 
-unsigned
-ctseg_answer_wait(ctseg_str_t value, int64_t now_ms)
-{
-    int64_t  n;
+/* the same for a date; absurd ones must not overflow */
 
-    if (!ctseg_str_int64(value, &n)) {
-        return 0;
-    }
-
-    return n >= CTSEG_ANSWER_EPOCH ? ctseg_answer_wait_until(n, now_ms)
-                                   : ctseg_answer_clamp(n);
-}
-
-
-unsigned
-ctseg_answer_wait_until(int64_t seconds, int64_t now_ms)
+static unsigned
+ctseg_answer_until(int64_t seconds, int64_t now_ms)
 {
     int64_t  now;
 
     now = now_ms / 1000;
-
-    /* absurd dates must not overflow */
 
     if (seconds > now + CTSEG_WAIT_MAX) {
         return CTSEG_WAIT_MAX;
     }
 
     return seconds > now ? ctseg_answer_clamp(seconds - now) : 0;
+}
+
+
+static bool
+ctseg_answer_is_named(ctseg_str_t name, const char *lower)
+{
+    char    c;
+    size_t  i;
+
+    for (i = 0; i < name.len && lower[i] != '\0'; i++) {
+        c = name.data[i];
+
+        if (c >= 'A' && c <= 'Z') {
+            c = (char) (c - 'A' + 'a');
+        }
+
+        if (c != lower[i]) {
+            return false;
+        }
+    }
+
+    return i == name.len && lower[i] == '\0';
+}
+
+
+unsigned
+ctseg_answer_wait(ctseg_str_t name, ctseg_str_t value, int64_t now_ms)
+{
+    int64_t  n;
+
+    if (!ctseg_answer_is_named(name, "retry-after")
+        && !ctseg_answer_is_named(name, "x-ratelimit-reset"))
+    {
+        return 0;
+    }
+
+    if (ctseg_str_int64(value, &n)) {
+        return n >= CTSEG_ANSWER_EPOCH ? ctseg_answer_until(n, now_ms)
+                                       : ctseg_answer_clamp(n);
+    }
+
+    return ctseg_answer_date(value, now_ms, &n)
+           ? ctseg_answer_until(n, now_ms)
+           : 0;
+}
+
+
+/*
+ * The text at its front by a pattern: 'd' is a digit, '_' a digit or a space,
+ * 'a' a letter, anything else itself.  What a field says stays where it is.
+ */
+
+static bool
+ctseg_answer_fits(ctseg_str_t s, const char *pattern)
+{
+    char    c;
+    bool    fits;
+    size_t  i;
+
+    for (i = 0; i < s.len && pattern[i] != '\0'; i++) {
+        c = s.data[i];
+
+        switch (pattern[i]) {
+
+        case 'd':
+            fits = c >= '0' && c <= '9';
+            break;
+
+        case '_':
+            fits = (c >= '0' && c <= '9') || c == ' ';
+            break;
+
+        case 'a':
+            fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+            break;
+
+        default:
+            fits = c == pattern[i];
+        }
+
+        if (!fits) {
+            return false;
+        }
+    }
+
+    return i == s.len && pattern[i] == '\0';
+}
+
+
+/* so many digits; a space is none of them */
+
+static int
+ctseg_answer_number(const char *p, unsigned n)
+{
+    int  value;
+
+    for (value = 0; n != 0; n--, p++) {
+        value = value * 10 + (*p == ' ' ? 0 : *p - '0');
+    }
+
+    return value;
+}
+
+
+static int
+ctseg_answer_month(const char *p)
+{
+    int  i;
+
+    static const char  names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+    for (i = 0; i < 12; i++) {
+        if (memcmp(p, names + 3 * i, 3) == 0) {
+            return i + 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+ctseg_answer_century(int year, int64_t now_ms)
+{
+    int  now, month, day;
+
+    ctseg_civil_from_days(now_ms / CTSEG_DAY_MS, &now, &month, &day);
+
+    year += now - now % 100;
+
+    return year >= now + 50 ? year - 100 : year < now - 50 ? year + 100
+                                                           : year;
+}
+
+
+/* "YYYY-MM-DD" knows which days there are */
+
+static bool
+ctseg_answer_instant(int year, int month, int day, const char *time,
+    int64_t *seconds)
+{
+    int            hour, min, sec;
+    char           text[CTSEG_DATE_LEN + 24];
+    ctseg_civil_t  c;
+
+    (void) snprintf(text, sizeof(text), "%04d-%02d-%02d", year, month, day);
+
+    hour = ctseg_answer_number(time, 2);
+    min = ctseg_answer_number(time + 3, 2);
+    sec = ctseg_answer_number(time + 6, 2);
+
+    if (!ctseg_date_parse(ctseg_str(text), &c) || hour > 23 || min > 59
+        || sec > 60)
+    {
+        return false;
+    }
+
+    *seconds = ctseg_days_from_civil(year, month, day) * 86400
+               + hour * 3600 + min * 60 + sec;
+
+    return true;
+}
+
+
+bool
+ctseg_answer_date(ctseg_str_t value, int64_t now_ms, int64_t *seconds)
+{
+    const char   *p;
+    ctseg_str_t   rest;
+
+    p = value.data;
+
+    if (ctseg_answer_fits(value, "aaa, dd aaa dddd dd:dd:dd GMT")) {
+        return ctseg_answer_instant(ctseg_answer_number(p + 12, 4),
+                                    ctseg_answer_month(p + 8),
+                                    ctseg_answer_number(p + 5, 2), p + 17,
+                                    seconds);
+    }
+
+    if (ctseg_answer_fits(value, "aaa aaa _d dd:dd:dd dddd")) {
+        return ctseg_answer_instant(ctseg_answer_number(p + 20, 4),
+                                    ctseg_answer_month(p + 4),
+                                    ctseg_answer_number(p + 8, 2), p + 11,
+                                    seconds);
+    }
+
+    /* the day of the week is written out: from Monday to Wednesday */
+
+    for (rest = value; rest.len != 0 && rest.data[0] != ','; /* void */) {
+        rest.data++;
+        rest.len--;
+    }
+
+    p = rest.data;
+
+    if (ctseg_answer_fits(rest, ", dd-aaa-dd dd:dd:dd GMT")) {
+        return ctseg_answer_instant(
+                    ctseg_answer_century(ctseg_answer_number(p + 9, 2),
+                                         now_ms),
+                    ctseg_answer_month(p + 5), ctseg_answer_number(p + 2, 2),
+                    p + 12, seconds);
+    }
+
+    return false;
+}
+
+
+size_t
+ctseg_answer_excerpt(char *out, size_t size, ctseg_str_t answer)
+{
+    char    c;
+    size_t  i;
+
+    for (i = 0; i < answer.len && i < size; i++) {
+        c = answer.data[i];
+        out[i] = c >= 0x20 && c < 0x7f ? c : '?';
+    }
+
+    return i;
 }
 
 

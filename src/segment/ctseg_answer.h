@@ -46,17 +46,27 @@ int64_t ctseg_backoff_ms(ctseg_answer_t answer, unsigned attempt,
     uint32_t chance);
 
 /*
- * The value of Retry-After in its first form, or of X-RateLimit-Reset, both
- * whole seconds to wait ("HTTP API Source", rate limits); the latter is met
- * as a time since 1970, too, which is told by its size.  Clamped to 1..300;
- * 0: it asks for nothing, or is none of these.
+ * How long a header asks to wait, by its name and value: Retry-After, in
+ * seconds or as a date of HTTP, or X-RateLimit-Reset ("HTTP API Source", rate
+ * limits), in seconds; that is met as a time since 1970, too, which is told
+ * by its size.  Clamped to 1..300; 0: it asks for nothing, or is none of
+ * these.
  */
 
-unsigned ctseg_answer_wait(ctseg_str_t value, int64_t now_ms);
+unsigned ctseg_answer_wait(ctseg_str_t name, ctseg_str_t value,
+    int64_t now_ms);
 
-/* the same for a date, in seconds since 1970: Retry-After's second form */
+/*
+ * A date of HTTP in one of its three forms, as seconds since 1970; false: it
+ * is none, or before that.  A year of two digits lies less than 50 years
+ * ahead of now.
+ */
 
-unsigned ctseg_answer_wait_until(int64_t seconds, int64_t now_ms);
+bool ctseg_answer_date(ctseg_str_t value, int64_t now_ms, int64_t *seconds);
+
+/* the first bytes of an answer as text that is safe to show; its length */
+
+size_t ctseg_answer_excerpt(char *out, size_t size, ctseg_str_t answer);
 
 /* a short text for people: how, when there is no status, else the status */
 

@@ -103,7 +103,14 @@ test_backoff(void **state)
 }
 
 
-#define NOW  1700000000250LL
+#define NOW  1700000000250LL            /* 2023-11-14 22:13:20.25, a Tuesday */
+
+
+static unsigned
+wait_of(const char *name, const char *value)
+{
+    return ctseg_answer_wait(ctseg_str(name), ctseg_str(value), NOW);
+}
 
 
 static void
@@ -129,28 +136,123 @@ test_wait(void **state)
         { "9223372036854775808", 0 },
         { "0", 0 },
         { "-5", 0 },
+        { "-9223372036854775808", 0 },
         { "", 0 },
         { " 5", 0 },
         { "5 ", 0 },
         { "1.5", 0 },
         { "1e3", 0 },
         { "soon", 0 },
-        { "5;q=1", 0 }
+        { "5;q=1", 0 },
+        { "Tue, 14 Nov 2023 22:13:21 GMT", 1 },
+        { "Tue, 14 Nov 2023 22:18:19 GMT", 299 },
+        { "Tue, 14 Nov 2023 22:18:21 GMT", 300 },
+        { "Tue, 14 Nov 2023 22:13:20 GMT", 0 },
+        { "Fri, 31 Dec 9999 23:59:59 GMT", 300 },
+        { "Thu, 01 Jan 1970 00:00:00 GMT", 0 }
     };
 
     (void) state;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(ctseg_answer_wait(ctseg_str(cases[i].value), NOW),
+        assert_int_equal(wait_of("Retry-After", cases[i].value),
+                         cases[i].seconds);
+        assert_int_equal(wait_of("X-RateLimit-Reset", cases[i].value),
                          cases[i].seconds);
     }
+}
 
-    assert_int_equal(ctseg_answer_wait_until(1700000001, NOW), 1);
-    assert_int_equal(ctseg_answer_wait_until(1700000299, NOW), 299);
-    assert_int_equal(ctseg_answer_wait_until(1700000000, NOW), 0);
-    assert_int_equal(ctseg_answer_wait_until(-1, NOW), 0);
-    assert_int_equal(ctseg_answer_wait_until(INT64_MIN, NOW), 0);
-    assert_int_equal(ctseg_answer_wait_until(INT64_MAX, NOW), 300);
+
+static void
+test_header(void **state)
+{
+    (void) state;
+
+    assert_int_equal(wait_of("retry-after", "7"), 7);
+    assert_int_equal(wait_of("RETRY-AFTER", "7"), 7);
+    assert_int_equal(wait_of("x-ratelimit-reset", "7"), 7);
+
+    assert_int_equal(wait_of("", "7"), 0);
+    assert_int_equal(wait_of("Retry-Afte", "7"), 0);
+    assert_int_equal(wait_of("Retry-After1", "7"), 0);
+    assert_int_equal(wait_of("Retry_After", "7"), 0);
+    assert_int_equal(wait_of("X-RateLimit-Remaining", "7"), 0);
+    assert_int_equal(wait_of("Content-Length", "7"), 0);
+    assert_int_equal(wait_of("Date", "Tue, 14 Nov 2023 22:18:19 GMT"), 0);
+}
+
+
+/* the three forms of RFC 9110, 5.6.7, and what looks like them */
+
+static void
+test_date(void **state)
+{
+    size_t   i;
+    int64_t  seconds;
+
+    static const struct {
+        const char  *text;
+        int64_t      seconds;           /* -1: none */
+    } cases[] = {
+        { "Sun, 06 Nov 1994 08:49:37 GMT", 784111777 },
+        { "Sunday, 06-Nov-94 08:49:37 GMT", 784111777 },
+        { "Sun Nov  6 08:49:37 1994", 784111777 },
+        { "Sun Nov 06 08:49:37 1994", 784111777 },
+        { "Sun Nov 16 08:49:37 1994", 784975777 },
+        { "Thu, 01 Jan 1970 00:00:00 GMT", 0 },
+        { "Fri, 31 Dec 9999 23:59:59 GMT", 253402300799 },
+        { "Thu, 29 Feb 2024 12:00:00 GMT", 1709208000 },
+        { "Sat, 31 Dec 2016 23:59:60 GMT", 1483228800 },
+        { "Saturday, 01-Jan-72 00:00:00 GMT", 3218832000 },
+        { "Monday, 01-Jan-73 00:00:00 GMT", 94694400 },
+        { "Thu, 29 Feb 2023 12:00:00 GMT", -1 },
+        { "Thu, 32 Jan 2023 12:00:00 GMT", -1 },
+        { "Thu, 00 Jan 2023 12:00:00 GMT", -1 },
+        { "Thu, 01 Foo 2023 12:00:00 GMT", -1 },
+        { "Thu, 01 anF 2023 12:00:00 GMT", -1 },
+        { "Thu, 01 Jan 1969 12:00:00 GMT", -1 },
+        { "Thu, 01 Jan 2023 24:00:00 GMT", -1 },
+        { "Thu, 01 Jan 2023 12:60:00 GMT", -1 },
+        { "Thu, 01 Jan 2023 12:00:61 GMT", -1 },
+        { "Thu, 01 Jan 2023 12:00:00 CET", -1 },
+        { "Thu, 01 Jan 2023 12:00:00", -1 },
+        { "Thu, 01 Jan 2023 12:00:00 GMT ", -1 },
+        { "Thu, 1 Jan 2023 12:00:00 GMT", -1 },
+        { "Thu, 01 Jan 2023", -1 },
+        { "Sunday, 06-Nov-1994 08:49:37 GMT", -1 },
+        { "2023-01-01T12:00:00Z", -1 },
+        { ",", -1 },
+        { "", -1 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        seconds = -1;
+        assert_int_equal(ctseg_answer_date(ctseg_str(cases[i].text), NOW,
+                                           &seconds),
+                         cases[i].seconds >= 0);
+        assert_int_equal(seconds, cases[i].seconds);
+    }
+}
+
+
+static void
+test_excerpt(void **state)
+{
+    char         out[8];
+    ctseg_str_t  answer;
+
+    (void) state;
+
+    assert_int_equal(ctseg_answer_excerpt(out, 8, ctseg_str("")), 0);
+    assert_int_equal(ctseg_answer_excerpt(out, 8, ctseg_str("a b~")), 4);
+    assert_memory_equal(out, "a b~", 4);
+
+    answer.data = "a\n\0\x7f\xc3\xa9\x1b[31mred";
+    answer.len = 14;
+    assert_int_equal(ctseg_answer_excerpt(out, 8, answer), 8);
+    assert_memory_equal(out, "a??????[", 8);
 }
 
 
@@ -179,6 +281,9 @@ main(void)
         cmocka_unit_test(test_classify),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_header),
+        cmocka_unit_test(test_date),
+        cmocka_unit_test(test_excerpt),
         cmocka_unit_test(test_text)
     };
 

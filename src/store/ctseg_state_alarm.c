@@ -36,7 +36,7 @@ ctseg_alarm_claim(ctseg_store_t *s, const char *name, int64_t now_ms,
 
         /* a clock that was set back makes the last one lie ahead */
 
-        if (at <= now_ms && now_ms - at < every_ms) {
+        if (at <= now_ms && at > now_ms - every_ms) {
             rc = CTSEG_CONFLICT;
         }
 

@@ -40,7 +40,17 @@ ctseg_throttle_read(ctseg_store_t *s, const char *key,
     if (rc == CTSEG_OK) {
         throttle->until_ms = ctseg_record_get_int(&r, CTSEG_THROTTLE_UNTIL);
         throttle->wait_ms = ctseg_record_get_int(&r, CTSEG_THROTTLE_WAIT);
+
+        if (throttle->wait_ms < 0 || throttle->wait_ms > throttle->until_ms) {
+            r.rc = CTSEG_CORRUPT;
+        }
+
         rc = ctseg_state_err(err, r.rc, key);
+    }
+
+    if (rc != CTSEG_OK) {
+        throttle->until_ms = 0;
+        throttle->wait_ms = 0;
     }
 
     ctseg_buf_free(&buf);
@@ -66,10 +76,11 @@ ctseg_throttle_put(ctseg_store_t *s, const char *fingerprint,
 
         rc = ctseg_throttle_read(s, key, &stored, err);
 
-        /* a longer one that holds; but none of before a clock went back */
+        /* a longer one that holds; but none of before a clock went back; one
+           that is damaged is healed by the put */
 
-        if (rc != CTSEG_OK
-            || (stored.until_ms >= now_ms + wait_ms
+        if ((rc != CTSEG_OK && rc != CTSEG_CORRUPT)
+            || (rc == CTSEG_OK && stored.until_ms >= now_ms + wait_ms
                 && stored.until_ms - stored.wait_ms <= now_ms))
         {
             return rc;

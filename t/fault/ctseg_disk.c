@@ -28,6 +28,10 @@
 #define CTSEG_DISK_RULES  8
 #define CTSEG_DISK_SHORT  (-1)          /* no errno: a write cut short */
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define CTSEG_DISK_MEMORY  1            /* malloc is taken over, too */
+#endif
+
 /* kinds of calls: bits of a rule, and places of the counters */
 
 enum {
@@ -397,9 +401,9 @@ ftruncate(int fd, off_t size)
 }
 
 
-/* a sanitizer needs mmap before anything of ours is there */
+/* a sanitizer needs both before anything of ours is there */
 
-#ifndef __SANITIZE_ADDRESS__
+#ifdef CTSEG_DISK_MEMORY
 
 void *
 mmap(void *addr, size_t n, int prot, int flags, int fd, off_t at)

@@ -383,6 +383,141 @@ check_retry(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
 }
 
 
+/* what Segment asked for: never a wait that nobody asked for, and a damaged
+   one is healed by the next */
+
+static void
+check_throttle(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    int64_t      wait, later;
+    ctseg_rc_t   rc;
+    ctseg_err_t  err;
+
+    (void) fs;
+
+    rc = ctseg_throttle_get(s, "0123456789abcdef", NOW, &wait, &err);
+
+    if (rc != CTSEG_OK) {
+        check_corrupt(rc, &err, key);
+        fuzz_check(wait == 0);
+    }
+
+    fuzz_check(wait >= 0);
+
+    fuzz_check(ctseg_throttle_put(s, "0123456789abcdef", NOW, 5000, NULL)
+               == CTSEG_OK);
+    fuzz_check(ctseg_throttle_get(s, "0123456789abcdef", NOW, &later, NULL)
+               == CTSEG_OK);
+    fuzz_check(later == (wait > 5000 ? wait : 5000));
+    fuzz_check(ctseg_throttle_get(s, "0123456789abcdef", NOW + 1000, &wait,
+                                  NULL) == CTSEG_OK);
+    fuzz_check(wait == later - 1000);
+}
+
+
+/* told of once in an hour, whatever was stored, also by a clock ahead */
+
+static void
+check_alarm(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    uint64_t     rev;
+    ctseg_rc_t   rc;
+    ctseg_err_t  err;
+
+    (void) key;
+
+    rev = fs->revision;
+    rc = ctseg_alarm_claim(s, "x", NOW, 3600000, &err);
+    fuzz_check(rc == CTSEG_OK || rc == CTSEG_CONFLICT);
+    fuzz_check((fs->revision > rev) == (rc == CTSEG_OK));
+
+    if (rc == CTSEG_OK) {
+        fuzz_check(ctseg_alarm_claim(s, "x", NOW + 3599999, 3600000, NULL)
+                   == CTSEG_CONFLICT);
+    }
+
+    fuzz_check(ctseg_alarm_claim(s, "x", NOW + 3600000, 3600000, NULL)
+               == CTSEG_OK);
+}
+
+
+static bool
+reject_cb(void *data, const ctseg_rejected_t *r)
+{
+    ctseg_buf_t          out = { NULL, 0, 0, false };
+    ctseg_json_writer_t  w = { .buf = &out, .comma = false };
+
+    (*(unsigned *) data)++;
+
+    fuzz_check(ctseg_reject_name(r->reason) != NULL);
+    fuzz_check(strcmp(r->export_id, ID) == 0);
+
+    /* its texts are as they were stored */
+
+    ctseg_rejected_render(&w, NULL, r);
+    fuzz_check(!out.failed);
+
+    if (fuzz_utf8(ctseg_buf_slice(&out)) == out.len
+        && fuzz_is_json(r->message, 32))
+    {
+        fuzz_check_json(&out);
+    }
+
+    ctseg_buf_free(&out);
+
+    return true;
+}
+
+
+static void
+check_rejected(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    unsigned          n;
+    ctseg_rc_t        rc;
+    ctseg_buf_t       buf = { NULL, 0, 0, false };
+    ctseg_buf_t       other = { NULL, 0, 0, false };
+    ctseg_err_t       err;
+    ctseg_rejected_t  rejected, again;
+
+    n = 0;
+    memset(&err, 0, sizeof(ctseg_err_t));
+    fuzz_check(ctseg_rejected_list(s, ID, reject_cb, &n, &err) == CTSEG_OK);
+    fuzz_check((err.code == CTSEG_CORRUPT) == (n == 0));
+
+    rc = ctseg_rejected_get(s, ID, 7, &buf, &rejected, &err);
+    fuzz_check(rc == (n == 1 ? CTSEG_OK : CTSEG_CORRUPT));
+
+    if (rc != CTSEG_OK) {
+        check_corrupt(rc, &err, key);
+
+    } else {
+        /* written elsewhere and read again */
+
+        again = rejected;
+        again.sequence = 9;
+        fuzz_check(ctseg_rejected_put(s, &again, NULL) == CTSEG_OK);
+        fuzz_check(ctseg_rejected_put(s, &again, NULL) == CTSEG_OK);
+
+        fuzz_check(ctseg_rejected_get(s, ID, 9, &other, &again, NULL)
+                   == CTSEG_OK);
+        fuzz_check(again.sequence == 9 && again.run == rejected.run);
+        fuzz_check(again.reason == rejected.reason);
+        fuzz_check(again.status == rejected.status);
+        fuzz_check(again.at_ms == rejected.at_ms);
+        fuzz_check(ctseg_str_eq(again.answer, rejected.answer));
+        fuzz_check(ctseg_str_eq(again.message, rejected.message));
+        ctseg_buf_free(&other);
+    }
+
+    ctseg_buf_free(&buf);
+
+    /* all of it is forgotten, damaged or not */
+
+    fuzz_check(ctseg_rejected_purge(s, ID, NULL) == CTSEG_OK);
+    fuzz_check(fuzz_store_find(fs, ctseg_str(key)) == -1);
+}
+
+
 static const kind_t  kinds[] = {
     { "export", "export/" ID, CTSEG_RECORD_EXPORT, check_export },
     { "run", "run/" ID "/0000000000000007", CTSEG_RECORD_RUN, check_run },
@@ -390,7 +525,12 @@ static const kind_t  kinds[] = {
     { "reply", "reply/" ID, CTSEG_RECORD_REPLY, check_reply },
     { "nickname", "nickname/" NICK, CTSEG_RECORD_NICKNAME, check_nickname },
     { "lease", "lease/x", CTSEG_RECORD_LEASE, check_lease },
-    { "retry", "retry/" ID, CTSEG_RECORD_RETRY, check_retry }
+    { "retry", "retry/" ID, CTSEG_RECORD_RETRY, check_retry },
+    { "throttle", "throttle/0123456789abcdef", CTSEG_RECORD_THROTTLE,
+      check_throttle },
+    { "alarm", "alarm/x", CTSEG_RECORD_ALARM, check_alarm },
+    { "rejected", "rejected/" ID "/0000000000000007", CTSEG_RECORD_REJECTED,
+      check_rejected }
 };
 
 
@@ -439,7 +579,7 @@ check_raw(ctseg_str_t in)
     ctseg_str_t     s;
     ctseg_record_t  r;
 
-    for (type = 0; type < 10; type++) {
+    for (type = 0; type < 13; type++) {
 
         for (tag = 0; tag < 512; tag++) {
             if (tag % 16 == 0) {

@@ -563,6 +563,15 @@ test_throttle(void **state)
     spoil(st->store, "throttle", key);
     assert_int_equal(ctseg_throttle_get(st->store, key, 1000, &wait, &err),
                      CTSEG_CORRUPT);
+    assert_int_equal(wait, 0);
+
+    /* nothing else would ever heal it, and its run could not end */
+
+    assert_int_equal(ctseg_throttle_put(st->store, key, 1000, 200, &err),
+                     CTSEG_OK);
+    assert_int_equal(ctseg_throttle_get(st->store, key, 1000, &wait, &err),
+                     CTSEG_OK);
+    assert_int_equal(wait, 200);
     st_free(st);
 }
 

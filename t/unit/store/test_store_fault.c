@@ -219,13 +219,13 @@ sweep(const char *what, int kinds, int error)
             files = fds();
 
             for (n = 1; /* void */ ; n++) {
-#ifndef __SANITIZE_ADDRESS__
+#ifdef CTSEG_DISK_MEMORY
                 int64_t  live = ctseg_disk_live;
 #endif
 
                 hits = scenario(kinds, (int) part, error, forever != 0, n);
 
-#ifndef __SANITIZE_ADDRESS__
+#ifdef CTSEG_DISK_MEMORY
                 if (n > 1 && ctseg_disk_live != live) {
                     fail_msg("%s, call %d: %d pieces of memory leaked", what,
                              (int) n, (int) (ctseg_disk_live - live));
@@ -294,7 +294,7 @@ test_resize(void **state)
 {
     (void) state;
 
-#ifndef __SANITIZE_ADDRESS__
+#ifdef CTSEG_DISK_MEMORY
     sweep("resize ENOSPC", CTSEG_DISK_RESIZE, ENOSPC);
     sweep("resize ENOMEM", CTSEG_DISK_RESIZE, ENOMEM);
 #endif
@@ -306,7 +306,7 @@ test_alloc(void **state)
 {
     (void) state;
 
-#ifndef __SANITIZE_ADDRESS__
+#ifdef CTSEG_DISK_MEMORY
     sweep("malloc", CTSEG_DISK_ALLOC, ENOMEM);
 #endif
 }

@@ -140,11 +140,13 @@ ngx_http_ctseg_retention_handler(ngx_event_t *ev)
     }
 
     rt->step->first = !rt->again;
-    rt->again = 0;
-    rt->looked_ms = now;
+
+    /* one that is refused is due at the next tick still */
 
     if (ngx_http_ctseg_task_post(&rt->step->task) == NGX_OK) {
         rt->busy = 1;
+        rt->again = 0;
+        rt->looked_ms = now;
     }
 }
 

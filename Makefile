@@ -162,6 +162,13 @@ torture: prepare ## power cuts and random sequences at length; SEEDS=1..100
 		t/tools/prove.sh $(OUT)/unit/store/test_store_power \
 		t/44-model.t
 
+SOAK_SECONDS ?=	600
+
+.PHONY: soak
+soak: prepare ## a long mixed load, and what it costs; SOAK_SECONDS=600
+	@CTSEG_SOAK_SECONDS=$(SOAK_SECONDS) BUILD=$(OUT) V=1 \
+		t/tools/prove.sh t/90-soak.t
+
 # of the plain C, whose threads are those of the tests; nginx and its pools are
 # not made for it
 

@@ -7,8 +7,8 @@
 # First with the thread held while Segment's answers arrive, so that each of
 # these is refused for certain; then by chance, under a load of all kinds with
 # two workers and a reload.  What could fool it is a pool that is never full:
-# refusals are counted in nginx's own words.  That nothing is lost or done twice
-# is seen by number at Segment's side.
+# refusals are counted in nginx's own words.  That nothing is lost or done
+# twice is seen by number at Segment's side.
 
 use strict;
 use warnings;

@@ -222,7 +222,10 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
         rc = b->rc;
 
     } else if ((rc == CTSEG_OK || rc == CTSEG_AGAIN) && b->upto == r->after) {
-        rc = CTSEG_CORRUPT;             /* the log ends inside the cut */
+
+        /* no memory for the first event, or the log ends inside the cut */
+
+        rc = b->rc != CTSEG_OK ? b->rc : CTSEG_CORRUPT;
     }
 
     if (b->upto == r->after) {

@@ -1,28 +1,17 @@
 /*
- * Memory that lacks, from the upload of an event to its message: the whole
- * way is gone with the first allocation failing, then the second, and so on
- * until it is gone through without meeting the fault.  Each time somebody has
- * to say so, nothing may be done by halves, nothing leaked.  What is written
- * with all the memory is the measure.
+ * Memory that lacks, from the upload of an event to its message, and for the
+ * one message that tests a partner.  See nomem_test.h.
  */
 
-#include "../../fault/ctseg_disk.c"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
+#include "nomem_test.h"
 
 #include "segment_test.h"
 
 #include "clevertap/ctseg_upload.h"
-#include "model/ctseg_run.h"
-#include "store/ctseg_record.h"
+#include "segment/ctseg_probe.h"
 
 
 #define EVENTS  200
-
-
-static ctseg_disk_t  memory;
 
 
 /* an upload of many events with all that costs memory, one of them wrong */
@@ -117,127 +106,31 @@ events(ctseg_buf_t *out)
 }
 
 
-/* a call of the API: parsed, stored as a record, read, rendered */
-
 static ctseg_rc_t
-partner(ctseg_buf_t *out)
+probe(ctseg_buf_t *out)
 {
-    ctseg_rc_t            rc;
-    ctseg_err_t           err;
-    ctseg_buf_t           stored;
-    ctseg_json_t         *root;
-    ctseg_arena_t        *a;
-    ctseg_health_t        health = { "ok", NULL, 0, 0 };
-    ctseg_record_t        r;
-    ctseg_partner_t       p;
-    ctseg_problems_t      problems;
-    ctseg_json_writer_t   w;
+    char             id[CTSEG_PROBE_ID_MAX];
+    ctseg_rc_t       rc;
+    ctseg_batch_t    batch;
+    ctseg_partner_t  p;
 
-    static const char  text[] =
-        "{\"nickname\":\"Caf\\u00e9 \\\"one\\\"\",\"write_key\":\"abc\","
-        "\"region\":\"eu\",\"identifiers\":{\"user_id\":\"identity\"}}";
-
+    memset(&batch, 0, sizeof(batch));
     memset(&p, 0, sizeof(p));
-    memset(&problems, 0, sizeof(problems));
-    memset(&stored, 0, sizeof(stored));
+    memcpy(p.write_key, "key", 4);
+    p.user_id.field = CTSEG_ID_IDENTITY;
+    p.anonymous_id.field = CTSEG_ID_OBJECT;
 
-    a = ctseg_arena_create();
-
-    if (a == NULL) {
-        return CTSEG_NOMEM;
-    }
-
-    rc = ctseg_json_parse(a, ctseg_str(text), 8, 100, &root, &err);
-
-    if (rc != CTSEG_OK) {
-        ctseg_arena_destroy(a);
-        return rc;
-    }
-
-    (void) ctseg_partner_parse(&p, root, false, &problems);
-    ctseg_arena_destroy(a);
-
-    ctseg_record_begin(&stored, CTSEG_RECORD_META);
-    ctseg_record_cstr(&stored, 1, p.nickname);
-    ctseg_record_end(&stored);
-    rc = stored.failed ? CTSEG_NOMEM : CTSEG_OK;
+    ctseg_probe_compose(&batch, id, &p, TEST_INSTALLATION, TEST_TIME_MS);
+    rc = batch.rc;
 
     if (rc == CTSEG_OK) {
-        rc = ctseg_record_open(&r, ctseg_buf_slice(&stored),
-                               CTSEG_RECORD_META);
-    }
-
-    ctseg_buf_free(&stored);
-
-    if (rc == CTSEG_OK) {
-        w.buf = out;
-        w.comma = false;
-        ctseg_partner_render(&w, &p, &health);
+        ctseg_buf_str(out, ctseg_buf_slice(&batch.body));
         rc = out->failed ? CTSEG_NOMEM : CTSEG_OK;
     }
 
+    ctseg_batch_free(&batch);
+
     return rc;
-}
-
-
-static void
-sweep(ctseg_rc_t (*way)(ctseg_buf_t *out))
-{
-    int64_t             n;
-    ctseg_rc_t          rc;
-    ctseg_buf_t         whole, out;
-    ctseg_disk_rule_t  *r;
-
-    memset(&whole, 0, sizeof(whole));
-    assert_int_equal(way(&whole), CTSEG_OK);
-    assert_true(whole.len > 100);
-
-    r = &memory.rule[0];
-
-    for (n = 1; /* void */ ; n++) {
-#ifdef CTSEG_DISK_MEMORY
-        int64_t  live = ctseg_disk_live;
-#endif
-
-        memset(&memory, 0, sizeof(memory));
-        r->error = 1;
-        r->left = n;
-        r->kinds = CTSEG_DISK_ALLOC;
-
-        memset(&out, 0, sizeof(out));
-        ctseg_disk = &memory;
-        rc = way(&out);
-        ctseg_disk = NULL;
-
-        if (rc == CTSEG_OK) {
-            assert_int_equal(out.len, whole.len);
-            assert_memory_equal(out.data, whole.data, out.len);
-
-        } else {
-            assert_int_equal(rc, CTSEG_NOMEM);
-        }
-
-        ctseg_buf_free(&out);
-
-#ifdef CTSEG_DISK_MEMORY
-        assert_int_equal(ctseg_disk_live, live);
-#endif
-
-        if (r->hits == 0) {
-            break;
-        }
-
-        assert_int_not_equal(rc, CTSEG_OK);
-    }
-
-    assert_int_equal(rc, CTSEG_OK);
-    print_message("# %d allocations\n", (int) n - 1);
-
-#ifdef CTSEG_DISK_MEMORY
-    assert_true(n > 5);
-#endif
-
-    ctseg_buf_free(&whole);
 }
 
 
@@ -246,16 +139,16 @@ test_events(void **state)
 {
     (void) state;
 
-    sweep(events);
+    nomem_sweep(events);
 }
 
 
 static void
-test_partner(void **state)
+test_probe(void **state)
 {
     (void) state;
 
-    sweep(partner);
+    nomem_sweep(probe);
 }
 
 
@@ -264,7 +157,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_events),
-        cmocka_unit_test(test_partner)
+        cmocka_unit_test(test_probe)
     };
 
     (void) body();

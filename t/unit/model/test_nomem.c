@@ -1,0 +1,199 @@
+/*
+ * Memory that lacks in a call of the API: a body is parsed, becomes a partner
+ * or an export, is edited and shown.  See nomem_test.h.
+ */
+
+#include "nomem_test.h"
+
+#include <string.h>
+
+#include "base/ctseg_str.h"
+#include "model/ctseg_run.h"
+
+
+#define NOW  1767323045678LL            /* 2026-01-02T03:04:05.678Z */
+
+
+/* parsed in an arena of its own, of which nothing is kept */
+
+static ctseg_rc_t
+parse(const char *text, ctseg_rc_t (*use)(void *data,
+    const ctseg_json_t *root), void *data)
+{
+    ctseg_rc_t      rc;
+    ctseg_err_t     err;
+    ctseg_json_t   *root;
+    ctseg_arena_t  *a;
+
+    a = ctseg_arena_create();
+
+    if (a == NULL) {
+        return CTSEG_NOMEM;
+    }
+
+    rc = ctseg_json_parse(a, ctseg_str(text), 8, 100, &root, &err);
+
+    if (rc == CTSEG_OK) {
+        rc = use(data, root);
+    }
+
+    ctseg_arena_destroy(a);
+
+    return rc;
+}
+
+
+static ctseg_rc_t
+use_partner(void *data, const ctseg_json_t *root)
+{
+    ctseg_partner_t   *p = data;
+    ctseg_problems_t   problems;
+
+    memset(&problems, 0, sizeof(problems));
+    (void) ctseg_partner_parse(p, root, p->revision != 0, &problems);
+    assert_int_equal(problems.n, 0);
+    p->revision++;
+
+    return CTSEG_OK;
+}
+
+
+static ctseg_rc_t
+partner(ctseg_buf_t *out)
+{
+    ctseg_rc_t           rc;
+    ctseg_health_t       health = { "ok", NULL, 0, 0 };
+    ctseg_partner_t      p;
+    ctseg_json_writer_t  w;
+
+    static const char  create[] =
+        "{\"nickname\":\"Caf\\u00e9 \\\"one\\\"\",\"write_key\":\"abc\","
+        "\"region\":\"eu\"}";
+    static const char  edit[] = "{\"nickname\":\"other\"}";
+
+    memset(&p, 0, sizeof(p));
+    rc = parse(create, use_partner, &p);
+
+    if (rc == CTSEG_OK) {
+        rc = parse(edit, use_partner, &p);
+    }
+
+    if (rc == CTSEG_OK) {
+        w.buf = out;
+        w.comma = false;
+        ctseg_partner_render(&w, &p, &health);
+        rc = out->failed ? CTSEG_NOMEM : CTSEG_OK;
+    }
+
+    return rc;
+}
+
+
+static ctseg_rc_t
+use_export(void *data, const ctseg_json_t *root)
+{
+    const char          *rule;
+    ctseg_zone_t         zone;
+    ctseg_export_t      *e = data;
+    ctseg_problems_t     problems;
+    ctseg_export_env_t   env;
+
+    memset(&problems, 0, sizeof(problems));
+    memset(&env, 0, sizeof(env));
+    ctseg_zone_fixed(&zone, "UTC", 0);
+    env.now_ms = NOW;
+    env.zone = &zone;
+    env.custom_events = true;
+
+    if (e->revision == 0) {
+        (void) ctseg_export_parse(e, root, &env, &problems);
+
+    } else {
+        assert_true(ctseg_export_patch(e, root, &env, &problems, &rule));
+    }
+
+    assert_int_equal(problems.n, 0);
+
+    return CTSEG_OK;
+}
+
+
+static ctseg_rc_t
+export(ctseg_buf_t *out)
+{
+    unsigned             i;
+    ctseg_rc_t           rc;
+    ctseg_run_t          run;
+    ctseg_export_t       e;
+    ctseg_limits_t       limits = { 100, 1000 };
+    ctseg_partner_t      p;
+    ctseg_json_writer_t  w;
+
+    static const char  create[] =
+        "{\"partner_id\":\"01a208be53713cd88867\",\"type\":\"event\","
+        "\"events\":{\"set\":\"selected\",\"names\":[\"App Launched\","
+        "\"UTM Visited\"]},\"frequency\":{\"kind\":\"recurring\","
+        "\"every_hours\":4}}";
+    static const char  edit[] =
+        "{\"identifier_priority\":[\"email\",\"phone\"],"
+        "\"frequency\":{\"kind\":\"recurring\",\"every_hours\":6}}";
+
+    memset(&e, 0, sizeof(e));
+    memset(&p, 0, sizeof(p));
+    memset(&run, 0, sizeof(run));
+    rc = parse(create, use_export, &e);
+
+    if (rc == CTSEG_OK) {
+        rc = parse(edit, use_export, &e);
+    }
+
+    if (rc == CTSEG_OK) {
+        ctseg_run_pin(&run, &e, &p);
+        run.status = CTSEG_RUN_RUNNING;
+        run.freq = e.freq;
+        run.hi = 100;
+
+        w.buf = out;
+        w.comma = false;
+        ctseg_catalog_render(out);
+
+        for (i = 0; i < 20; i++) {
+            ctseg_export_render(&w, NULL, &e, &run, &limits, NOW);
+            ctseg_run_render(&w, NULL, &run);
+        }
+
+        rc = out->failed ? CTSEG_NOMEM : CTSEG_OK;
+    }
+
+    return rc;
+}
+
+
+static void
+test_partner(void **state)
+{
+    (void) state;
+
+    nomem_sweep(partner);
+}
+
+
+static void
+test_export(void **state)
+{
+    (void) state;
+
+    nomem_sweep(export);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_partner),
+        cmocka_unit_test(test_export)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -19,6 +19,7 @@
 
 
 static void ngx_http_ctseg_run_pace_handler(ngx_event_t *ev);
+static void ngx_http_ctseg_run_next_beat(ngx_http_ctseg_run_t *run);
 static void ngx_http_ctseg_run_beat_handler(ngx_event_t *ev);
 static void ngx_http_ctseg_run_give_up(ngx_http_ctseg_run_t *run);
 static void ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
@@ -109,7 +110,7 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
     ngx_http_ctseg_nruns++;
     ngx_http_ctseg_hold(worker);
 
-    ngx_add_timer(&run->beat, ngx_http_ctseg_run_beat(run));
+    ngx_http_ctseg_run_next_beat(run);
 
     ngx_log_error(NGX_LOG_NOTICE, worker->log, 0,
                   "ctseg: export %V, run %uL: working on (%uL, %uL]",
@@ -447,6 +448,22 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
 
 
 /*
+ * Runs that began together must not keep step: of a queue with little room
+ * the last of them would never get any.
+ */
+
+static void
+ngx_http_ctseg_run_next_beat(ngx_http_ctseg_run_t *run)
+{
+    ngx_msec_t  ms;
+
+    ms = ngx_http_ctseg_run_beat(run);
+
+    ngx_add_timer(&run->beat, ms - ngx_random() % (ms / 4));
+}
+
+
+/*
  * Once a second, and ten times for a live run: has it been stopped or edited,
  * is there more to send, is the lease to be renewed?
  */
@@ -458,7 +475,7 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
 
     run = ngx_queue_data(ev, ngx_http_ctseg_run_t, beat);
 
-    ngx_add_timer(ev, ngx_http_ctseg_run_beat(run));
+    ngx_http_ctseg_run_next_beat(run);
 
     ctseg_run_measure(&run->run, &run->mark, ctseg_mono_ms());
 

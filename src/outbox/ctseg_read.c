@@ -223,9 +223,7 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
 
     } else if ((rc == CTSEG_OK || rc == CTSEG_AGAIN) && b->upto == r->after) {
 
-        /* no memory for the first event, or the log ends inside the cut */
-
-        rc = b->rc != CTSEG_OK ? b->rc : CTSEG_CORRUPT;
+        rc = CTSEG_CORRUPT;             /* the log ends inside the cut */
     }
 
     if (b->upto == r->after) {

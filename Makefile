@@ -169,6 +169,15 @@ soak: prepare ## a long mixed load, and what it costs; SOAK_SECONDS=600
 	@CTSEG_SOAK_SECONDS=$(SOAK_SECONDS) BUILD=$(OUT) V=1 \
 		t/tools/prove.sh t/90-soak.t
 
+# the other way round: the product is broken on purpose, and the tests must
+# notice; in a copy of the tree
+
+MUTANTS ?=
+
+.PHONY: mutants
+mutants: deps-test ## does a test notice each deliberate break? MUTANTS="ack-early cut-*"
+	@t/tools/mutants.pl $(foreach name,$(MUTANTS),'$(name)')
+
 # of the plain C, whose threads are those of the tests; nginx and its pools are
 # not made for it
 

@@ -194,7 +194,9 @@ problem('POST', '/partners', {}, 422, qr/wrong fields/,
 	[ nickname => qr/required/ ], [ write_key => qr/required/ ]);
 problem('POST', '/partners', [], 422, qr/wrong fields/,
 	[ '' => qr/object/ ]);
-for my $key ('', 'a b', 'a:b', "a\x{e9}", 'x' x 129) {
+for my $key ('', 'a b', 'a:b', "a\x{e9}", 'x' x 129, $secret x 7,
+	"$secret $secret")
+{
 	problem('POST', '/partners', { nickname => 'n', write_key => $key },
 		422, qr/wrong fields/, [ write_key => qr/./ ]);
 }

@@ -123,6 +123,16 @@ for my $i (1 .. 3) {
 }
 is(sent($one), 1, 'live events pass the batches that wait');
 
+# the workers after a reload know of the debt of those before it
+
+my $began = () = working($one);
+$t->reload(wait_old => 1);
+wait_for { (my @now = working($one)) > $began } 20, 'the run goes on';
+$api->upload($t->url(1, '/1/upload'), upload_body(1, from => 100_004,
+	names => [ 'App Launched' ]));
+wait_for { sent($live) == 4 } 10, 'a live event after a reload';
+is(sent($one), 1, '... over which the rate holds');
+
 $e = $api->show($one);
 is($e->{status}, 'RUNNING', 'which take their time');
 cmp_ok($e->{progress}{eta_seconds}, '>=', int($e->{progress}{waiting} / 10),
@@ -136,6 +146,13 @@ is_deeply([ $s->violations ], [], 'every batch was within the rules');
 $t->finish;
 done_testing;
 
+
+# when a worker began with the export's run
+
+sub working {
+	my ($id) = @_;
+	return $t->error_log =~ /(export \Q$id\E, run 1: working on)/g;
+}
 
 # the export of each batch, as they came
 

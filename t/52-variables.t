@@ -158,6 +158,18 @@ unlike($t->read_file('access.log'), qr/segment/,
 	'the request behind a delivery is in no other log');
 
 
+# ---- the key, which is in no log ----
+
+my $secret = join '|', map { quotemeta }
+	'logged', encode_base64('logged:', '') =~ s/=+$//r;
+unlike(join("\n", grep { !/\[debug\]/ } split /\n/, $t->error_log),
+	qr/$secret/, 'a write key is not in the error log');
+like($t->error_log, qr/Segment's side answered 503/,
+	'... which tells of the retries');
+unlike($t->read_file($_), qr/$secret/, "... nor in $_")
+	for qw/ delivery.log collect.log access.log /;
+
+
 # ---- the header by hand ----
 
 $id = $api->export($api->partner(write_key => 'byhand', region => 'eu'));

@@ -13,10 +13,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use POSIX ();
 use Test::More;
 
 use Ctseg::Api;
-use Ctseg::Client qw/ parallel_posts wait_for /;
+use Ctseg::Client qw/ http parallel_posts wait_for /;
 use Ctseg::Data qw/ upload_body /;
 use Ctseg::Nginx;
 use Ctseg::Segment;
@@ -78,6 +79,15 @@ EOC
 
 my $api = Ctseg::Api->new($t->url(1, '/ctseg/api'));
 
+sub busy {
+	my $parent = $$;
+	my $pid = fork // die "fork: $!\n";
+	return $pid if $pid;
+	http('GET', $t->url(1, '/ctseg/api/status'))
+		while getppid() == $parent;
+	POSIX::_exit(0);
+}
+
 sub retried(&) {
 	my ($sub) = @_;
 	my $r;
@@ -88,20 +98,27 @@ sub retried(&) {
 	return $r;
 }
 
-# uploads: more at once than the pool's queue holds
+# uploads: more at once than the pool's queue holds, while others ask for the
+# status, so that the queue is full when a group of uploads comes to it
 
+my @busy = map { busy() } 1 .. 6;
+my ($full, $rounds) = (0, 0);
 my @bodies = map { upload_body(1000, from => $_ * 1000, pad => 1200) } 0 .. 11;
 my %left = map { $_ => 1 } 0 .. $#bodies;
-my $rounds = 0;
-while (%left && $rounds++ < 200) {
+while ((%left || !$full) && $rounds++ < 200) {
+	%left = map { $_ => 1 } 0 .. 5 unless %left;
 	my @i = sort { $a <=> $b } keys %left;
 	my @r = parallel_posts($t->port(1), '/1/upload', [ @bodies[@i] ],
 		connections => 12, timeout => 20);
 	my @none = grep { !$_->{status} } @r;
 	is(scalar @none, 0, 'every upload is answered') if @none;
+	$full += grep { ($_->{body} // '') =~ /pool's queue is full/ } @r;
 	delete $left{$i[$_]} for grep { $r[$_]{status} == 200 } 0 .. $#r;
 }
 is(scalar keys %left, 0, 'uploads get through a pool with a short queue');
+cmp_ok($full, '>', 0, '... which was full for some');
+kill KILL => @busy;
+waitpid $_, 0 for @busy;
 
 for my $region ('us', 'eu') {
 	my $what = $region eq 'us' ? 'limit_req' : 'a cache';

@@ -19,10 +19,11 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Ctseg::Api;
-use Ctseg::Client qw/ http_json wait_for /;
+use Ctseg::Client qw/ http http_json wait_for /;
 use Ctseg::Clock;
 use Ctseg::Data qw/ record /;
 use Ctseg::Nginx;
+use Ctseg::Prom;
 use Ctseg::Segment;
 
 my $day = 86400;
@@ -58,6 +59,10 @@ http {
             ctseg_api write=on;
         }
 
+        location = /metrics {
+            ctseg_metrics;
+        }
+
         location /segment/us {
             internal;
             proxy_pass http://127.0.0.1:%%PORT_9%%/v1/batch;
@@ -90,6 +95,12 @@ cmp_ok($n, '>', 10, 'uploads are taken, and then no more');
 my $answer = upload();
 is($answer->{status}, 503, 'again and again');
 like($answer->{headers}{'retry-after'}, qr/^\d+$/, '... with a time to wait');
+
+my $m = Ctseg::Prom->new(http('GET', $t->url(1, '/metrics'))->{body});
+is($m->value('ctseg_events_collected_total'), $last,
+	'what was taken is counted, and no more');
+cmp_ok($m->value('ctseg_events_refused_total', reason => 'store_full'), '>', 0,
+	'... and what was not for its reason');
 
 $store = status()->{store}{events};
 is($store->{high_water_bytes}, 2097150, 'the mark is shown');

@@ -1,11 +1,12 @@
 /*
  * Stands guard over the event loop.  Preloaded into nginx: a call of LMDB or
- * curl, or a sync of a file, that the main thread of a worker makes between
- * its first wait for events and the module's exit_process is an alert in the
- * error log, with the place in the module.  So is a call to files or to sleep
- * made by the module's own code; what nginx does with files itself is its
- * own affair.  Pool threads, the master and the two hooks of a process may
- * do all of it.  Used by Ctseg::Nginx, see "make guard".
+ * curl, a parse of yajl, or a sync of a file, that the main thread of a
+ * worker makes between its first wait for events and the module's
+ * exit_process is an alert in the error log, with the place in the module.
+ * So is a call to files or to sleep made by the module's own code; what nginx
+ * does with files itself is its own affair.  Pool threads, the master and the
+ * two hooks of a process may do all of it.  Used by Ctseg::Nginx, see "make
+ * guard".
  *
  * The module is found by its name, or as the object that has the symbol
  * ctseg_guard_ours, by which a test of the guard stands in for it.
@@ -403,6 +404,13 @@ GUARD(true, int, curl_easy_perform, (void *easy), (easy))
 GUARD(true, void, curl_easy_cleanup, (void *easy), (easy))
 GUARD(true, int, curl_multi_perform, (void *multi, int *running),
       (multi, running))
+
+
+/* ---- yajl: a parse takes as long as its text, which anybody may send ---- */
+
+GUARD(true, int, yajl_parse,
+      (void *handle, const unsigned char *text, size_t size),
+      (handle, text, size))
 
 
 /* ---- what reaches for the disk, whoever calls it ---- */

@@ -4,7 +4,7 @@
  * no place on the loop, and a thread does those that a thread may do.  It
  * stands in for the module by the symbol ctseg_guard_ours.
  *
- * link: -llmdb
+ * link: -llmdb -lyajl
  */
 
 #include <dlfcn.h>
@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <lmdb.h>
+#include <yajl/yajl_parse.h>
 
 
 #define TRESPASS_WORKER  3              /* NGX_PROCESS_WORKER */
@@ -49,7 +50,15 @@ trespass_loop(void)
     FILE            *f;
     MDB_env         *env;
     struct stat      sb;
+    yajl_handle      yajl;
     struct timespec  ts = { 0, 1 };
+
+    yajl = yajl_alloc(NULL, NULL, NULL);
+
+    if (yajl != NULL) {
+        (void) yajl_parse(yajl, (const unsigned char *) "[]", 2);
+        yajl_free(yajl);
+    }
 
     if (mdb_env_create(&env) == 0) {
         (void) mdb_env_set_mapsize(env, 1048576);

@@ -46,8 +46,8 @@ sub parse {
 			my ($sign, $line) = ($1, $2);
 			$m or die "$file:$n: a change of no mutant\n";
 			my $pairs = $m->{pairs};
-			push @$pairs, { '-' => [], '+' => [] }
-				if $sign eq '-' && (!@$pairs || @{$pairs->[-1]{'+'}});
+			push @$pairs, { '-' => [], '+' => [] } if $sign eq '-'
+				&& (!@$pairs || @{$pairs->[-1]{'+'}});
 			@$pairs or die "$file:$n: + without -\n";
 			push @{$pairs->[-1]{$sign}}, $line;
 			next;

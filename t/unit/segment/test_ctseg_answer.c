@@ -69,7 +69,7 @@ static void
 test_backoff(void **state)
 {
     int64_t   low, high, wait, ceiling;
-    unsigned  attempt;
+    unsigned  attempt, below;
     uint32_t  chance, i;
 
     (void) state;
@@ -83,14 +83,18 @@ test_backoff(void **state)
 
         /* steps of a prime reach the bounds of every ceiling */
 
+        below = 0;
+
         for (i = 0, chance = 0; i < 200000; i++, chance += 21701) {
             wait = ctseg_backoff_ms(CTSEG_ANSWER_RETRY, attempt, chance);
             low = wait < low ? wait : low;
             high = wait > high ? wait : high;
+            below += wait <= ceiling / 2;
         }
 
         assert_int_equal(low, 1);
         assert_int_equal(high, ceiling);
+        assert_in_range(below, 90000, 110000);
 
         assert_in_range(ctseg_backoff_ms(CTSEG_ANSWER_RETRY, attempt,
                                          UINT32_MAX), 1, ceiling);

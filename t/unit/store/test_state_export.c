@@ -437,13 +437,18 @@ test_damage(void **state)
     assert_int_equal(ctseg_run_get(st->store, e.id, 1, &r, &err),
                      CTSEG_CORRUPT);
 
-    /* the key of an active entry says all: the others stay in sight */
+    /* the key of an active entry says all: the others stay in sight, also
+       behind one whose key is no id */
 
+    assert_int_equal(ctseg_store_put(st->store, ctseg_str("active/0"),
+                                     ctseg_str("x"), 0, st_soon(), NULL),
+                     CTSEG_OK);
     spoil(st->store, "active", e.id);
     text[0] = '\0';
     assert_int_equal(ctseg_active_list(st->store, active_cb, text, NULL,
                                        &err), CTSEG_OK);
     assert_non_null(strstr(text, e.id));
+    assert_int_not_equal(err.code, CTSEG_CORRUPT);
 
     assert_int_equal(ctseg_active_remove(st->store, e.id, &err), CTSEG_OK);
 
@@ -519,6 +524,112 @@ test_range(void **state)
 }
 
 
+/* a whole record with another's name, or a cursor that cannot be */
+
+static void
+test_run_misfit(void **state)
+{
+    st_t         *st;
+    char          key[2][CTSEG_KEY_MAX];
+    unsigned      i;
+    ctseg_buf_t   buf;
+    ctseg_err_t   err;
+    ctseg_run_t   r, back;
+
+    static const struct {
+        uint64_t  lo, cursor, hi;
+    } wrong[] = {
+        { 10, 9, 20 },
+        { 10, 21, 20 },
+        { 21, 21, 20 }
+    };
+
+    (void) state;
+    st = make();
+    memset(&r, 0, sizeof(r));
+    memset(&buf, 0, sizeof(buf));
+
+    ctseg_id_new(r.export_id, 5000);
+    r.number = 1;
+    r.status = CTSEG_RUN_RUNNING;
+    r.pinned.type = CTSEG_TYPE_EVENT;
+    r.freq = CTSEG_FREQ_LIVE;
+    assert_int_equal(ctseg_run_create(st->store, &r, &err), CTSEG_OK);
+
+    for (i = 0; i < 2; i++) {
+        (void) snprintf(key[i], sizeof(key[i]), "run/%s/000000000000000%u",
+                        r.export_id, i + 1);
+    }
+
+    assert_int_equal(ctseg_store_get(st->store, ctseg_str(key[0]), st_soon(),
+                                     &buf, NULL), CTSEG_OK);
+    assert_int_equal(ctseg_store_put(st->store, ctseg_str(key[1]),
+                                     ctseg_buf_slice(&buf), 0, st_soon(),
+                                     NULL), CTSEG_OK);
+    assert_int_equal(ctseg_run_get(st->store, r.export_id, 2, &back, &err),
+                     CTSEG_CORRUPT);
+    assert_int_equal(ctseg_run_get(st->store, r.export_id, 1, &back, &err),
+                     CTSEG_OK);
+    ctseg_buf_free(&buf);
+
+    for (i = 0; i < 3; i++) {
+        r.lo = wrong[i].lo;
+        r.cursor = wrong[i].cursor;
+        r.hi = wrong[i].hi;
+        assert_int_equal(ctseg_run_put(st->store, &r, &err), CTSEG_OK);
+        assert_int_equal(ctseg_run_get(st->store, r.export_id, 1, &back,
+                                       &err), CTSEG_CORRUPT);
+    }
+
+    st_free(st);
+}
+
+
+static bool
+rejected_cb(void *data, const ctseg_rejected_t *r)
+{
+    (*(unsigned *) data)++;
+    assert_int_equal(r->status, 400);
+
+    return true;
+}
+
+
+/* met again by a run that crashed behind it: one record, the first one */
+
+static void
+test_rejected_again(void **state)
+{
+    st_t              *st;
+    unsigned           n;
+    ctseg_err_t        err;
+    ctseg_rejected_t   r;
+
+    (void) state;
+    st = make();
+    memset(&r, 0, sizeof(r));
+
+    ctseg_id_new(r.export_id, 5000);
+    r.run = 1;
+    r.sequence = 7;
+    r.reason = CTSEG_REJECT_REFUSED;
+    r.status = 400;
+    r.answer = ctseg_str("no");
+    r.message = ctseg_str("{}");
+
+    assert_int_equal(ctseg_rejected_put(st->store, &r, &err), CTSEG_OK);
+    r.status = 413;
+    assert_int_equal(ctseg_rejected_put(st->store, &r, &err), CTSEG_OK);
+
+    n = 0;
+    assert_int_equal(ctseg_rejected_list(st->store, r.export_id, rejected_cb,
+                                         &n, &err), CTSEG_OK);
+    assert_int_equal(n, 1);
+
+    st_free(st);
+}
+
+
 static void
 test_throttle(void **state)
 {
@@ -587,6 +698,8 @@ main(void)
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_range),
+        cmocka_unit_test(test_run_misfit),
+        cmocka_unit_test(test_rejected_again),
         cmocka_unit_test(test_throttle)
     };
 

@@ -447,6 +447,7 @@ test_seek(void **state)
     st_t         *st;
     seen_t        seen;
     int64_t       at[8];
+    uint64_t      removed;
     unsigned      i, n;
     ctseg_pos_t   pos, next;
 
@@ -489,6 +490,20 @@ test_seek(void **state)
                                           &pos), CTSEG_OK);
         assert_true(pos.sequence == (i + 1) * 10);
     }
+
+    /* the very time of an append: it lies behind the edge, and it stays */
+
+    pos.sequence = 20;
+    assert_int_equal(scan(st->store, &pos, 1, CTSEG_ENOUGH, &seen, &next),
+                     CTSEG_OK);
+    assert_true(seen.first == 21);
+    assert_int_equal(ctseg_store_seek(st->store, 0, seen.append_ms,
+                                      st_soon(), &pos), CTSEG_OK);
+    assert_true(pos.sequence == 20);
+    assert_int_equal(ctseg_store_trim(st->store, 0, seen.append_ms,
+                                      UINT64_MAX, 100, st_soon(), &removed),
+                     CTSEG_AGAIN);
+    assert_true(removed == 20);
 
     /* the same after the front is gone */
 

@@ -18,7 +18,7 @@ use Test::More;
 use Ctseg::Api;
 use Ctseg::Client qw/ wait_for /;
 use Ctseg::Clock;
-use Ctseg::Data qw/ upload_bodies /;
+use Ctseg::Data qw/ upload_body upload_bodies /;
 use Ctseg::Nginx;
 use Ctseg::Segment;
 
@@ -157,9 +157,27 @@ is_deeply([ @{$r}{qw/ sent rejected / } ], [ $events - 1, 1 ],
 $s->rules();
 
 
+# ---- live ----
+
+# a run that goes on after it does not remember the pause
+
+$s->rules({ when => { write_key => 'mended' }, status => 401 });
+my $on = $api->export($sick, frequency => { kind => 'live' });
+$api->until($on, 'RUNNING');
+$api->upload($t->url(1, '/1/upload'), upload_body(1, from => 900_000,
+	names => [ 'App Launched' ]));
+wait_for { health($sick)->{state} eq 'paused' } 20, 'a pause of a live one';
+is($api->patch("/partners/$sick", { write_key => 'again' })->{status}, 200,
+	'another cure');
+wait_for { $api->show($on)->{progress}{sent} == 1 } 20, 'its event';
+is($api->show($on)->{status}, 'RUNNING', 'the run goes on');
+is(health($sick)->{state}, 'ok', '... and its partner is well');
+is($api->post("/exports/$on/stop")->{status}, 200, '... until it is stopped');
+
+
 # ---- three days ----
 
-$s->rules({ when => { write_key => 'mended' }, status => 403 });
+$s->rules({ when => { write_key => 'again' }, status => 403 });
 my $stopped = $api->export($sick);
 my $live = $api->export($well, frequency => { kind => 'live' });
 wait_for { health($sick)->{state} eq 'paused' } 20, 'another pause';

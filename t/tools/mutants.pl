@@ -32,7 +32,7 @@ use Time::HiRes qw/ time /;
 use Ctseg::Mutants;
 
 my $limit = 300;			# seconds for one test
-my $turn = 20;				# with the lock
+my $turn = $ENV{MUTANTS_TURN} || 20;	# seconds with the lock
 
 $| = 1;
 chdir "$FindBin::Bin/../.." or die;

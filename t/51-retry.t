@@ -175,6 +175,12 @@ like($health->{$_}, qr/^\d{4}-.*Z$/, "... $_ an instant")
 	for qw/ since retry_at /;
 $e = wait_for { my $x = $api->show($refused);
 	$x->{last_run}{retries} >= 3 && $x } 30, 'three attempts';
+
+# a worker that leaves does not wait for somebody to come: it hands over
+
+$t->reload(wait_old => 1);
+is($api->show($refused)->{status}, 'RUNNING', 'over a reload it goes on');
+
 is($api->get("/partners/$e->{partner_id}")->{json}{health}{since},
 	$health->{since}, '... since the first of its failures');
 cmp_ok($e->{last_run}{last_error}{at}, 'gt', $health->{since},

@@ -234,6 +234,19 @@ is_deeply([ sort map { $_->{id} } events_of($eu, 'rightkey') ],
 	'... under the same message ids');
 
 
+# ---- a location that answers in Segment's place ----
+
+configure(US => $direct, EU => "$other return 200;");
+$t->reload(wait_old => 1);
+
+my $alone = start('alone', 'eu');
+$e = last_error($alone);
+like($e->{last_run}{last_error}{message}, qr/without asking Segment's side/,
+	'a 200 of our own nginx is no answer');
+is($e->{last_run}{waiting}, $events, '... and nothing counts as sent');
+is($api->post("/exports/$alone/stop")->{status}, 200, '... it is stopped');
+
+
 # ---- two servers, one of them ill; answers that are not buffered ----
 
 my $next = 'proxy_next_upstream error timeout http_500 non_idempotent;';

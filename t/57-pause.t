@@ -182,7 +182,14 @@ my $stopped = $api->export($sick);
 my $live = $api->export($well, frequency => { kind => 'live' });
 wait_for { health($sick)->{state} eq 'paused' } 20, 'another pause';
 
+# an edit makes its owner try, and think of the days, on the new clock
+
 $clock->advance(3 * 86400 - 3600);
+my $then = $api->show($stopped)->{last_run}{last_error}{at};
+is($api->patch("/partners/$sick", { nickname => 'still sick' })->{status},
+	200, 'an edit that mends nothing');
+wait_for { $api->show($stopped)->{last_run}{last_error}{at} gt $then } 20,
+	'another try';
 $api->until($api->export($well), 'DONE', 60);
 is($api->show($stopped)->{status}, 'RUNNING', 'almost three days');
 

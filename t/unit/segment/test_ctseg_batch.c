@@ -348,6 +348,8 @@ test_bytes(void **state)
 
     (void) state;
 
+    assert_int_equal(CTSEG_BATCH_BYTES, 475000);
+
     test_pinned(&pinned);
 
     /* a batch that ended by its bytes could not have taken the next event */

@@ -16,10 +16,11 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Ctseg::Api;
-use Ctseg::Client qw/ wait_for /;
+use Ctseg::Client qw/ http wait_for /;
 use Ctseg::Clock;
 use Ctseg::Data qw/ upload_body upload_bodies /;
 use Ctseg::Nginx;
+use Ctseg::Prom;
 use Ctseg::Segment;
 
 my $clock = Ctseg::Clock->new;
@@ -42,6 +43,10 @@ http {
 
     server {
         listen 127.0.0.1:%%PORT_1%%;
+
+        location = /metrics {
+            ctseg_metrics;
+        }
 
         location = /1/upload {
             ctseg_collect;
@@ -172,6 +177,7 @@ is($api->patch("/partners/$sick", { write_key => 'again' })->{status}, 200,
 wait_for { $api->show($on)->{progress}{sent} == 1 } 20, 'its event';
 is($api->show($on)->{status}, 'RUNNING', 'the run goes on');
 is(health($sick)->{state}, 'ok', '... and its partner is well');
+wait_for { !paused($sick) } 20, 'the end of the pause in the metrics';
 is($api->post("/exports/$on/stop")->{status}, 200, '... until it is stopped');
 
 
@@ -212,6 +218,11 @@ done_testing;
 # ---- helpers ----
 
 sub health { return $api->get("/partners/$_[0]")->{json}{health} }
+
+sub paused {
+	return Ctseg::Prom->new(http('GET', $t->url(1, '/metrics'))->{body})
+		->value('ctseg_partner_paused', partner => $_[0]);
+}
 
 sub requests {
 	my ($key) = @_;

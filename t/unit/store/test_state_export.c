@@ -554,6 +554,7 @@ test_run_misfit(void **state)
     r.status = CTSEG_RUN_RUNNING;
     r.pinned.type = CTSEG_TYPE_EVENT;
     r.freq = CTSEG_FREQ_LIVE;
+    assert_int_equal(ctseg_run_put(st->store, &r, &err), CTSEG_INVALID);
     assert_int_equal(ctseg_run_create(st->store, &r, &err), CTSEG_OK);
 
     for (i = 0; i < 2; i++) {

@@ -581,6 +581,55 @@ test_high_water(void **state)
 }
 
 
+/* the state full for new records, and not for what is there already */
+
+static void
+test_reserve(void **state)
+{
+    st_t         *st;
+    char         *text, key[16];
+    uint64_t      rev[2000];
+    unsigned      i, n;
+    ctseg_rc_t    rc;
+    ctseg_str_t   value, none = { 0, NULL };
+
+    (void) state;
+    st = make(8 * ST_MB, 50);
+
+    text = calloc(1, 30000);
+    assert_non_null(text);
+    value.data = text;
+    value.len = 30000;
+    rc = CTSEG_OK;
+
+    for (n = 0; rc == CTSEG_OK && n < 2000; n++) {
+        (void) snprintf(key, sizeof(key), "k/%u", n);
+        rc = ctseg_store_put(st->store, ctseg_str(key), value, 0, st_soon(),
+                             &rev[n]);
+    }
+
+    assert_int_equal(rc, CTSEG_FULL);
+    n--;
+    assert_in_range(n, 100, 600);
+
+    for (i = 0; i < n; i++) {
+        (void) snprintf(key, sizeof(key), "k/%u", i);
+        assert_int_equal(ctseg_store_put(st->store, ctseg_str(key), value,
+                                         rev[i], st_soon(), &rev[i]),
+                         CTSEG_OK);
+    }
+
+    for (i = 0; i < n; i++) {
+        (void) snprintf(key, sizeof(key), "k/%u", i);
+        assert_int_equal(ctseg_store_put(st->store, ctseg_str(key), none,
+                                         rev[i], st_soon(), NULL), CTSEG_OK);
+    }
+
+    free(text);
+    st_free(st);
+}
+
+
 static ctseg_next_t
 count_cb(void *data, const ctseg_block_t *b)
 {
@@ -714,6 +763,7 @@ main(void)
         cmocka_unit_test(test_trim),
         cmocka_unit_test(test_seek),
         cmocka_unit_test(test_high_water),
+        cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_reopen)
     };

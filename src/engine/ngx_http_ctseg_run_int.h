@@ -159,6 +159,25 @@ ngx_int_t ngx_http_ctseg_run_halved(ngx_http_ctseg_batch_t *batch);
 void ngx_http_ctseg_run_refuse(ngx_http_ctseg_batch_t *batch);
 
 
+/* ---- ngx_http_ctseg_run_send.c ---- */
+
+/* start what is ready, in order, as far as concurrency and rate allow */
+
+void ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run);
+
+/* give up its text, and try it again after so many milliseconds */
+
+void ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch, int64_t wait);
+
+/* a batch that waited is read again, to be sent */
+
+void ngx_http_ctseg_run_retry_handler(ngx_event_t *ev);
+
+/* do not wait any longer for what is to be tried again */
+
+void ngx_http_ctseg_run_retry(ngx_http_ctseg_run_t *run);
+
+
 /* ---- ngx_http_ctseg_run_batch.c ---- */
 
 /* a batch of the run that is not loaded yet; NULL: no memory */
@@ -171,21 +190,9 @@ ngx_http_ctseg_batch_t *ngx_http_ctseg_batch_create(
 void ngx_http_ctseg_run_note_error(ngx_http_ctseg_run_t *run,
     ngx_uint_t status, const char *text);
 
-/* give up its text, and try it again after so many milliseconds */
-
-void ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch, int64_t wait);
-
 /* load the next batch, if there is room for one */
 
 void ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run);
-
-/* start what is ready, in order, as far as concurrency and rate allow */
-
-void ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run);
-
-/* do not wait any longer for what is to be tried again */
-
-void ngx_http_ctseg_run_retry(ngx_http_ctseg_run_t *run);
 
 /* count the batches at the front that are done */
 

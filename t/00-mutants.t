@@ -90,6 +90,7 @@ cmp_ok(scalar @rows, '>', 20, scalar(@rows) . ' invariants are documented');
 is_deeply([ grep { ($covered{$_} // 0) < 2 } @rows ], [],
 	'each has two mutants at least');
 my %row = map { $_ => 1 } @rows;
+is(scalar keys %row, scalar @rows, 'each has a number of its own');
 is_deeply([ sort grep { !$row{$_} } keys %covered ], [],
 	'no mutant breaks another');
 

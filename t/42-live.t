@@ -152,6 +152,26 @@ is($history->[0]{after_sequence}, $history->[1]{to_sequence},
 is($history->[1]{status}, 'succeeded', '... which is over');
 is($history->[1]{export_revision}, 1, '... under its own revision');
 
+# ... and what waits unsent at that moment is sent by the next run
+
+$s->default(status => 500);
+post_body(upload_body(10, from => 21_000 + 10 * $_,
+	names => [ 'App Installed' ])) for 0 .. 4;
+my $last = $api->get('/status')->{json}{sequence}{last};
+wait_for { $api->show($e->{id})->{last_run}{to_sequence} == $last } 10,
+	'a cut up to the last';
+$api->patch("/exports/$e->{id}", { events => { set => 'selected',
+	names => [ 'App Installed', 'App Launched' ] } });
+wait_for { $api->show($e->{id})->{last_run}{export_revision} == 3 } 10,
+	'an edit while all of it fails';
+$history = $api->get("/exports/$e->{id}/runs")->{json}{items};
+is($history->[0]{after_sequence}, $history->[1]{to_sequence},
+	'the new run begins where the old one ended');
+cmp_ok($history->[0]{after_sequence}, '<', $last, '... with what is unsent');
+$s->default;
+wait_for { count() == 5070 } 20, 'what was unsent';
+is(count(), 5070, '... all of it is sent');
+
 $r = $api->patch("/exports/$e->{id}", { frequency => { kind => 'recurring',
 	every_hours => 4 } });
 is($r->{status}, 409, 'it does not become recurring');
@@ -159,7 +179,7 @@ is($r->{status}, 409, 'it does not become recurring');
 # a reload, and a crash, in the middle of uploads
 
 $api->patch("/exports/$e->{id}", { events => { set => 'system' } });
-wait_for { $api->show($e->{id})->{last_run}{export_revision} == 3 } 10,
+wait_for { $api->show($e->{id})->{last_run}{export_revision} == 4 } 10,
 	'the old choice again';
 for my $how ('reload', 'kill9') {
 	my $from = $how eq 'reload' ? 30_000 : 40_000;

@@ -147,6 +147,23 @@ diag scalar(grep { !$acked{$_} } keys %body)
 is_deeply([ $s->violations ], [], 'no rule of Segment is broken');
 
 
+# ---- a start ----
+
+# How long the log is does not matter to it.  What of the log a process has
+# looked at lies in its memory; when it was asked for an event and has taken
+# one, that must be a small part.
+
+$t->kill9;
+$t->run;
+is(api('GET', '/status')->{sequence}{last}, $total, 'a start has it all');
+my $log = -s $t->testdir . '/store/events/data.mdb';
+cmp_ok($log, '>', 4_000_000, "... which is $log bytes");
+my ($looked) = sort { $b <=> $a } map { looked_at($_) } $t->master_pid,
+	$t->worker_pids;
+cmp_ok($looked, '>', 0, '... and its processes have looked at some');
+cmp_ok($looked, '<', $log / 4, '... but at little of it');
+
+
 # ---- while they go out, with answers that never arrive ----
 
 # Segment takes some batches and answers; it takes some more, and the power
@@ -283,4 +300,17 @@ sub conserved {
 		"$name: nothing is lost and nothing invented")
 		or diag explain $run;
 	return;
+}
+
+# bytes of the log's file that a process has in memory
+
+sub looked_at {
+	my ($pid) = @_;
+	open my $in, '<', "/proc/$pid/smaps" or return 0;
+	my ($here, $bytes) = (0, 0);
+	while (<$in>) {
+		$here = m{/store/events/data\.mdb$} if /^[0-9a-f]+-[0-9a-f]+ /;
+		$bytes += $1 * 1024 if $here && /^Rss:\s+(\d+) kB/;
+	}
+	return $bytes;
 }

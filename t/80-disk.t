@@ -146,6 +146,26 @@ is($api->until($export, 'DONE')->{last_run}{sent}, 31 * $each,
 is($s->count_unique, 31 * $each, 'each event has one id');
 is($told, told(), 'a full disk is no reason to stop');
 
+# a live run sends nothing before it is stored how far it goes: it might send
+# that again in other batches
+
+my $live = $api->post('/exports', { partner_id => $api->partner(write_key =>
+	'live'), frequency => { kind => 'live' }, events => { set => 'system' }
+	})->{json}{id};
+$api->until($live, 'RUNNING');
+$s->forget;
+$disk->fail('write', part => 'state', error => 'ENOSPC', forever => 1);
+is(upload(1), 1, 'an event is taken');
+wait_for {
+	my @again = $t->error_log =~ /$live, run 1: saving the progress fail/g;
+	@again >= 5;
+} 20, 'checkpoints that fail';
+is(scalar($s->requests), 0, '... and waits for the end of its cut');
+$disk->heal;
+wait_for { $s->count_unique == $each } 20, 'the event';
+is($api->post("/exports/$live/stop")->{status}, 200, '... is sent then');
+wait_for { $api->show($live)->{last_run}{status} eq 'stopped' } 20, 'its end';
+
 
 # ---- an error, once, while events come in ----
 

@@ -17,6 +17,7 @@ use Time::HiRes qw/ time /;
 
 use Ctseg::Client qw/ http http_json json_decode json_encode raw wait_for
 	parallel_posts /;
+use Ctseg::Clock;
 use Ctseg::Data qw/ upload_body upload_bodies @system @engagement @catalog /;
 use Ctseg::Nginx;
 use Ctseg::Prom;
@@ -404,6 +405,38 @@ $t->restart;
 is(http('GET', $t->url(1))->{body}, 'two', 'restart');
 $t->finish;
 
+# a new binary is watched as the old one was
+
+my $clock = Ctseg::Clock->new;
+$t = Ctseg::Nginx->new(module => '', daemon => 1, preload => $clock->preload,
+	env => $clock->env);
+$t->conf(<<'EOC')->run;
+
+%%GLOBALS%%
+
+events {
+}
+
+http {
+    %%GLOBALS_HTTP%%
+
+    server {
+        listen 127.0.0.1:%%PORT_1%%;
+    }
+}
+
+EOC
+
+my $was = $t->upgrade;
+isnt($t->master_pid, $was, 'another master');
+my ($heir) = $t->worker_pids;
+my $maps = $t->read_file("/proc/$heir/maps");
+like($maps, qr{/ctseg_clock\.so$}m, 'its worker has what the old ones had');
+like($maps, qr{/clock$}m, '... and knows what they were told');
+kill 'QUIT', $was;
+wait_for { !kill 0, $was } 20, 'the end of the first';
+$t->finish;
+
 # what a test must not overlook
 
 for my $case (
@@ -424,6 +457,9 @@ for my $case (
 	[ 'a process left fails', 'my $p = fork // die; if (!$p) {'
 		. ' chdir $t->testdir; exec "sleep", 60 } $t->finish; waitpid'
 		. ' $p, 0;', qr/^not ok \d+ - no process/m ],
+	[ 'a shim that a worker has not fails', '$t->{preload} = [ Ctseg::'
+		. 'Nginx::shim("ctseg_hurry") ]; $t->{seen} = {};'
+		. ' $t->finish;', qr/^not ok \d+ - in each worker/m ],
 	[ 'a missing finish fails', '', qr/^not ok - .*finish/m ],
 	[ 'a death fails', 'die "x";', qr/^not ok - .*finish/m ],
 	)

@@ -196,6 +196,11 @@ sub expand {
 		"thread_pool ctseg threads=4 max_queue=65536;",
 		($self->{module} ne '' ? "load_module $self->{module};" : ()),
 		($> == 0 ? "user root;" : ()),
+
+		# a new binary gets what the old one names, see upgrade()
+
+		(map { "env $_;" } qw/ LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS /,
+			sort keys %{$self->{env}}),
 		'';
 
 	my $http = join "\n",
@@ -220,14 +225,20 @@ sub expand {
 
 # ---- running ----
 
+# what each process of this nginx loads before all else
+
+sub _preload {
+	my ($self) = @_;
+	return ((split ' ', $ENV{CTSEG_PRELOAD} // ''), @{$self->{preload}},
+		$self->{guard} ? shim('ctseg_guard') : ());
+}
+
 sub _exec {
 	my ($self, @args) = @_;
 
 	chdir $self->{dir} or POSIX::_exit(126);
 
-	my @preload = @{$self->{preload}};
-	push @preload, shim('ctseg_guard') if $self->{guard};
-	unshift @preload, $ENV{CTSEG_PRELOAD} if $ENV{CTSEG_PRELOAD};
+	my @preload = $self->_preload;
 	$ENV{LD_PRELOAD} = join ' ', @preload if @preload;
 
 	if ($ENV{CTSEG_ASAN}) {
@@ -302,7 +313,6 @@ sub run {
 	}
 	$pid = $self->_daemon($pid) if $self->{daemon};
 	$self->{pid} = $pid;
-	$self->{seen}{$pid} = 1;
 	$self->{ran} = 1;
 
 	my $conf = $self->read_file('nginx.conf');
@@ -400,10 +410,21 @@ sub _children {
 		$title =~ s/\0.*//s;
 
 		$child{$pid} = $title;
-		$self->{seen}{$pid} = 1;
+		$self->_loaded($pid) if $title =~ /worker process/
+			&& !$self->{seen}{$pid}++;
 	}
 
 	return %child;
+}
+
+# does a worker have what was to be loaded?  One of a new master may not.
+
+sub _loaded {
+	my ($self, $pid) = @_;
+	my $maps = $self->read_file("/proc/$pid/maps") or return;
+	push @{$self->{bare}}, map { "worker $pid: without $_" } grep {
+		index($maps, Cwd::realpath($_)) < 0 } $self->_preload;
+	return;
 }
 
 # pids of workers that take requests, ascending; worker_pids(all => 1) adds
@@ -526,7 +547,6 @@ sub upgrade {
 		sleep 0.01;
 	}
 
-	$self->{seen}{$self->{pid}} = 1;
 	return $old;
 }
 
@@ -667,6 +687,8 @@ sub _checks {
 	my $awake = grep { /loop guard: watching/ } @lines;
 	my @asleep = $awake || !$self->{ran} || $self->{module} eq '' ? ()
 		: 'the loop guard did not watch';
+	my @asked = $self->_preload;
+	my @bare = @{$self->{bare} || []};
 
 	return (
 		[ 'no alert in the error log', $unwanted->('alert') ],
@@ -675,6 +697,7 @@ sub _checks {
 		[ 'no core file', glob("$self->{dir}/core*") ],
 		[ 'no process left', @left ],
 		($self->{guard} ? [ 'the loop was watched', @asleep ] : ()),
+		(@asked ? [ 'in each worker all was loaded', @bare ] : ()),
 	);
 }
 

@@ -8,7 +8,8 @@
 # of them is done when it is told to go.  What could fool it: clients that had
 # been answered before, or that the new worker answers, so each of them is
 # under way at the old one, and has no byte of an answer, when its title says
-# that it is shutting down.
+# that it is shutting down.  Others read the log as well, so the thread of the
+# preview is caught before anybody else asks for something.
 
 use strict;
 use warnings;
@@ -95,6 +96,7 @@ for my $how (qw/ HUP QUIT /) {
 	my $preview = waiter('POST', '/ctseg/api/exports/preview', {
 		partner_id => $partner, frequency => { kind => 'one_time',
 		range => 'last_7_days' } });
+	wait_for { -e $t->testdir . '/stall.caught' } 20, 'its thread';
 
 	# a call that comes later is answered: the others were let in
 

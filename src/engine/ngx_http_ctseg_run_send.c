@@ -42,6 +42,13 @@ ngx_http_ctseg_run_suspect(ngx_http_ctseg_batch_t *batch)
     }
 
     if (run->nparts == 0) {
+
+        /* those before were culprits, and do not count any more */
+
+        if (run->proof != 0) {
+            run->run.refusals = 0;
+        }
+
         run->proof = 0;
         run->proof_at = ngx_current_msec;
     }

@@ -2,8 +2,9 @@
  * A thread that does not come back.  Preloaded: the first search for a block
  * of the log that is made in the process whose number is in the file named by
  * CTSEG_STALL waits for as long as it is there.  One thread at a time is
- * caught; all others go on.  The name is taken before main(), since nginx
- * takes it out of the environment of its workers.
+ * caught, and while it is there is a file of that name with ".caught"; all
+ * others go on.  The name is taken before main(), since nginx may take it out
+ * of the environment of its workers.
  */
 
 #include <dlfcn.h>
@@ -18,6 +19,7 @@
 
 
 static char        ctseg_stall_path[4096];
+static char        ctseg_stall_sign[4200];
 static atomic_int  ctseg_stall_caught;
 
 
@@ -32,6 +34,8 @@ ctseg_stall_init(void)
     if (path != NULL) {
         (void) snprintf(ctseg_stall_path, sizeof(ctseg_stall_path), "%s",
                         path);
+        (void) snprintf(ctseg_stall_sign, sizeof(ctseg_stall_sign),
+                        "%s.caught", ctseg_stall_path);
     }
 }
 
@@ -95,10 +99,14 @@ mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data,
         && ctseg_stall_is_us() && ctseg_stall_is_log(cursor, key)
         && atomic_exchange(&ctseg_stall_caught, 1) == 0)
     {
+        (void) close(open(ctseg_stall_sign, O_WRONLY | O_CREAT | O_CLOEXEC,
+                          0644));
+
         while (ctseg_stall_is_us()) {
             nanosleep(&beat, NULL);
         }
 
+        (void) unlink(ctseg_stall_sign);
         atomic_store(&ctseg_stall_caught, 0);
     }
 

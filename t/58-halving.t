@@ -164,6 +164,11 @@ is_deeply(taken('side'), { map { $_ => 1 } 3000 .. 3299,
 is($api->get("/exports/$side/rejected")->{json}{total}, 20,
 	'... and are rejected');
 
+# the last answer may be that to a culprit, and they are counted in a row
+
+$api->upload($t->url(1, '/1/upload'), '{"d":[' . record(n => 4017) . ']}');
+verdicts($side, 1001);
+
 # nothing but culprits looks as if everything was refused, until something else
 # comes: that is tried first, and shows that it is them
 
@@ -172,14 +177,20 @@ $api->upload($t->url(1, '/1/upload'), '{"d":[' . join(',', map { record(
 my $owner = $api->show($side)->{partner_id};
 wait_for { $api->get("/partners/$owner")->{json}{health}{state} eq 'paused' }
 	30, 'a pause';
-is($api->get("/exports/$side/rejected")->{json}{total}, 28,
-	'culprits alone make their partner pause');
+rejected($side, 28);
+pass('culprits alone make their partner pause');
 $api->upload($t->url(1, '/1/upload'), '{"d":[' . record(n => 4016) . ']}');
-wait_for { $api->show($side)->{last_run}{to_sequence} == $events + 1020 } 20,
+wait_for { $api->show($side)->{last_run}{to_sequence} == $events + 1021 } 20,
 	'it waits with them';
-is($api->patch("/partners/$owner", { nickname => 'to be tried' })->{status},
-	200, 'its time has come');
-verdicts($side, 1017);
+
+# the edit tries what is loaded, and if that is a culprit the pause goes on
+
+for my $try (1 .. 20) {
+	is($api->patch("/partners/$owner", { nickname => "try $try" })
+		->{status}, 200, 'its time has come');
+	last if eval { verdicts($side, 1018, 3); 1 };
+	die $@ if $@ !~ /^waited/ || $try == 20;
+}
 is(taken('side')->{4016}, 1, 'an event behind them is taken');
 is($api->get("/exports/$side/rejected")->{json}{total}, 36,
 	'... and they are rejected');
@@ -193,8 +204,8 @@ my $partner = $api->partner(write_key => 'all');
 $id = $api->export($partner);
 wait_for { $api->get("/partners/$partner")->{json}{health}{state} eq 'paused' }
 	30, 'a pause';
-is($api->get("/exports/$id/rejected")->{json}{total}, 8,
-	'when eight in a row are refused, the partner pauses');
+rejected($id, 8);
+pass('when eight in a row are refused, the partner pauses');
 my $e = $api->show($id);
 is($e->{status}, 'RUNNING', '... and the rest waits');
 my $well = $api->export($api->partner(write_key => 'well'));
@@ -205,7 +216,7 @@ $s->rules();
 is($api->patch("/partners/$partner", { write_key => 'cured' })->{status}, 200,
 	'a cure');
 $run = $api->until($id, 'DONE', 60)->{last_run};
-is_deeply([ @{$run}{qw/ sent rejected / } ], [ $events + 1020 - 8, 8 ],
+is_deeply([ @{$run}{qw/ sent rejected / } ], [ $events + 1021 - 8, 8 ],
 	'... and what waited is sent');
 
 is_deeply([ $api->wrong ], [], 'the numbers add up');
@@ -230,9 +241,19 @@ sub cost {
 }
 
 sub verdicts {
-	my ($export, $want) = @_;
+	my ($export, $want, $seconds) = @_;
 	wait_for { my $p = $api->show($export)->{progress};
-		$p->{sent} + $p->{rejected} == $want } 60, "$want verdicts";
+		$p->{sent} + $p->{rejected} == $want } $seconds // 60,
+		"$want verdicts";
+	return;
+}
+
+# a pause may be seen before the last of those that led to it is stored
+
+sub rejected {
+	my ($export, $want) = @_;
+	wait_for { $api->get("/exports/$export/rejected")->{json}{total}
+		== $want } 20, "$want that are rejected";
 	return;
 }
 

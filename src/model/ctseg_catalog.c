@@ -182,7 +182,7 @@ ctseg_catalog_set(ctseg_set_t set)
         break;
 
     case CTSEG_SET_ALL:
-        kinds = ~(ctseg_kinds_t) 0;
+        kinds = ~ctseg_kind_bit(CTSEG_KIND_PROFILE);
         break;
 
     default:        /* selected: the export's own choice */

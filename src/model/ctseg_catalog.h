@@ -19,6 +19,8 @@
 
 #define CTSEG_KIND_CUSTOM  0
 #define CTSEG_KIND_LAST    23
+#define CTSEG_KIND_PROFILE 63           /* no event: what changed of a
+                                           profile */
 
 typedef uint64_t  ctseg_kinds_t;
 
@@ -41,7 +43,7 @@ ctseg_str_t ctseg_catalog_name(unsigned kind);
 
 unsigned ctseg_catalog_find(ctseg_str_t name);
 
-/* members of SYSTEM, ENGAGEMENT, or ALL (every bit, custom included) */
+/* members of SYSTEM, ENGAGEMENT, or ALL (custom ones included) */
 
 ctseg_kinds_t ctseg_catalog_set(ctseg_set_t set);
 

@@ -120,7 +120,9 @@ ctseg_event_decode(ctseg_str_t *in, ctseg_event_t *ev)
 
     /* an unknown kind would be shifted out of a set by the callers */
 
-    if (ev->kind > CTSEG_KIND_LAST || (ids & ~CTSEG_EVENT_IDS) != 0) {
+    if ((ev->kind > CTSEG_KIND_LAST && ev->kind != CTSEG_KIND_PROFILE)
+        || (ids & ~CTSEG_EVENT_IDS) != 0)
+    {
         return CTSEG_CORRUPT;
     }
 

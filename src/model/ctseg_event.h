@@ -41,6 +41,8 @@ typedef struct {
     ctseg_str_t  id[CTSEG_ID_N];        /* raw; empty counts as absent */
     ctseg_str_t  props;                 /* raw JSON object with its braces, or
                                            empty: no properties */
+    ctseg_str_t  own_id;                /* raw; the client's own id of it, or
+                                           empty; not part of the log */
 } ctseg_event_t;
 
 

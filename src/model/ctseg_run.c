@@ -71,7 +71,9 @@ ctseg_run_pin(ctseg_run_t *run, const ctseg_export_t *e,
     memset(pinned, 0, sizeof(ctseg_pinned_t));
 
     pinned->type = e->type;
-    pinned->kinds = e->kinds;
+    pinned->kinds = e->type == CTSEG_TYPE_PROFILE
+                    ? ctseg_kind_bit(CTSEG_KIND_PROFILE)
+                    : e->kinds & ~ctseg_kind_bit(CTSEG_KIND_PROFILE);
 
     /* only a one time export looks at the time of an event */
 

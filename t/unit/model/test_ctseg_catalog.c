@@ -136,6 +136,10 @@ test_sets(void **state)
         assert_true((all & ctseg_kind_bit(i)) != 0);
     }
 
+    /* a profile is no event */
+
+    assert_false(all & ctseg_kind_bit(CTSEG_KIND_PROFILE));
+
     /* what one set has and the other has not */
 
     i = ctseg_catalog_find(ctseg_str("Webhook Delivered"));

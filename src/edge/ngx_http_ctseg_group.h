@@ -1,0 +1,57 @@
+/*
+ * A group: the collect requests that share a commit.  Made and answered on
+ * the loop (ngx_http_ctseg_collect.c); between the two it belongs to a thread.
+ */
+
+#ifndef NGX_HTTP_CTSEG_GROUP_H
+#define NGX_HTTP_CTSEG_GROUP_H
+
+
+#include "../clevertap/ctseg_upload.h"
+#include "../store/ctseg_store.h"
+#include "../bridge/ngx_http_ctseg_task.h"
+#include "ngx_http_ctseg_collect.h"
+#include "ngx_http_ctseg_reply.h"
+
+
+typedef struct ngx_http_ctseg_item_s  ngx_http_ctseg_item_t;
+
+/* one request; the thread reads body and dry_run and writes the rest */
+
+struct ngx_http_ctseg_item_s {
+    ngx_http_ctseg_item_t  *next;
+    ngx_http_request_t     *r;          /* not for the thread */
+    ngx_http_ctseg_body_t   body;
+    unsigned                dry_run:1;
+    unsigned                stores:1;   /* depends on the append */
+
+    ngx_uint_t              status;
+    ngx_uint_t              collected;
+    ctseg_buf_t             answer;
+};
+
+
+/* two of them take turns, each keeps its memory */
+
+typedef struct {
+    ngx_http_ctseg_task_t   task;
+    ngx_http_ctseg_item_t  *items;
+    uint64_t                seq;
+    ctseg_upload_t          upload;
+    ctseg_block_builder_t  *builders;
+    ctseg_block_t          *blocks;
+    ngx_uint_t              nbuilders;  /* in use */
+    ngx_uint_t              allocated;
+    ctseg_rc_t              rc;         /* of the append */
+    int64_t                 us;         /* it took so long */
+    ngx_uint_t              stored;     /* events */
+    ngx_uint_t              refused[NGX_HTTP_CTSEG_REFUSED_N];
+} ngx_http_ctseg_group_t;
+
+
+/* the work of the thread */
+
+void ngx_http_ctseg_group_thread(ngx_http_ctseg_task_t *task);
+
+
+#endif /* NGX_HTTP_CTSEG_GROUP_H */

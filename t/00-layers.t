@@ -40,6 +40,7 @@ my @library = (
 	[ qr{^lmdb\.h$}, qr{^src/store/ctseg_store_lmdb}, 'LMDB' ],
 	[ qr{^yajl/}, qr{^src/base/ctseg_json\.c$}, 'yajl' ],
 	[ qr{^curl/}, qr{^src/clevertap/ctseg_curl\.c$}, 'curl' ],
+	[ qr{^openssl/}, qr{^src/base/ctseg_hash\.c$}, 'OpenSSL' ],
 	[ qr{^(?:libpq-fe\.h|postgresql/)}, qr{^src/store/ctseg_store_pg},
 		'libpq' ],
 	[ qr{^(?:ngx_|nginx\.h)},

@@ -18,7 +18,7 @@ my $top = abs_path(dirname(__FILE__) . '/..');
 my $src = $ENV{NGINX_SRC} || '/usr/share/nginx/src';
 my $dir = tempdir('ctseg-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
-plan tests => 10;
+plan tests => 12;
 
 sub configure {
 	my ($broken, @options) = @_;
@@ -56,7 +56,8 @@ like($out, qr/yajl library .* found/, 'and has looked for the libraries');
 for (
 	['lmdb.h', 'the LMDB library', 'liblmdb-dev'],
 	['yajl_parse.h', 'the yajl 2 library', 'libyajl-dev'],
-	['curl.h', 'the curl library', 'libcurl4-openssl-dev'])
+	['curl.h', 'the curl library', 'libcurl4-openssl-dev'],
+	['evp.h', "OpenSSL's crypto library", 'libssl-dev'])
 {
 	my ($header, $what, $package) = @$_;
 

@@ -35,6 +35,24 @@ ctseg_block_event_size(const ctseg_event_t *ev)
 }
 
 
+/* one more event lies in the buffer, or will */
+
+static void
+ctseg_block_note(ctseg_block_builder_t *bb, const ctseg_event_t *ev)
+{
+    if (bb->count == 0 || ev->time_ms < bb->min_ms) {
+        bb->min_ms = ev->time_ms;
+    }
+
+    if (bb->count == 0 || ev->time_ms > bb->max_ms) {
+        bb->max_ms = ev->time_ms;
+    }
+
+    bb->kinds |= ctseg_kind_bit(ev->kind & 63);
+    bb->count++;
+}
+
+
 bool
 ctseg_block_add(ctseg_block_builder_t *bb, const ctseg_event_t *ev)
 {
@@ -65,18 +83,49 @@ ctseg_block_add(ctseg_block_builder_t *bb, const ctseg_event_t *ev)
         return false;
     }
 
-    if (bb->count == 0 || ev->time_ms < bb->min_ms) {
-        bb->min_ms = ev->time_ms;
-    }
-
-    if (bb->count == 0 || ev->time_ms > bb->max_ms) {
-        bb->max_ms = ev->time_ms;
-    }
-
-    bb->kinds |= ctseg_kind_bit(ev->kind & 63);
-    bb->count++;
+    ctseg_block_note(bb, ev);
 
     return true;
+}
+
+
+void
+ctseg_block_keep(ctseg_block_builder_t *bb, ctseg_block_keep_pt keep,
+    void *data)
+{
+    size_t         size;
+    unsigned       i, n;
+    const char    *from;
+    ctseg_str_t    rest;
+    ctseg_event_t  ev;
+
+    rest = ctseg_buf_slice(&bb->buf);
+    n = bb->count;
+
+    bb->buf.len = 0;
+    bb->count = 0;
+    bb->kinds = 0;
+
+    for (i = 0; i < n; i++) {
+        from = rest.data;
+
+        if (ctseg_event_decode(&rest, &ev) != CTSEG_OK) {
+
+            /* it was encoded a moment ago: cannot be, but must not pass */
+
+            bb->buf.failed = true;
+            return;
+        }
+
+        if (!keep(data, i)) {
+            continue;
+        }
+
+        size = (size_t) (rest.data - from);
+        ctseg_block_note(bb, &ev);
+        memmove(bb->buf.data + bb->buf.len, from, size);
+        bb->buf.len += size;
+    }
 }
 
 

@@ -75,6 +75,17 @@ bool ctseg_block_add(ctseg_block_builder_t *bb, const ctseg_event_t *ev);
 
 ctseg_rc_t ctseg_block_finish(ctseg_block_builder_t *bb, ctseg_block_t *b);
 
+/*
+ * Take those events out again that keep says no to; it is asked once for
+ * each, in order, i from 0.  Nothing is allocated; an empty builder is left
+ * when none is kept.
+ */
+
+typedef bool (*ctseg_block_keep_pt)(void *data, unsigned i);
+
+void ctseg_block_keep(ctseg_block_builder_t *bb, ctseg_block_keep_pt keep,
+    void *data);
+
 void ctseg_block_builder_free(ctseg_block_builder_t *bb);
 
 

@@ -94,9 +94,26 @@ ctseg_store_append(ctseg_store_t *s, uint32_t shard,
     const char producer[CTSEG_PRODUCER_LEN], uint64_t seq, ctseg_block_t *b,
     unsigned nblocks, int64_t deadline, ctseg_pos_t *last, bool *dup)
 {
+    ctseg_marks_t  none;
+
+    memset(&none, 0, sizeof(ctseg_marks_t));
+
+    return ctseg_store_append_marked(s, shard, producer, seq, b, nblocks,
+                                     &none, deadline, last, dup);
+}
+
+
+ctseg_rc_t
+ctseg_store_append_marked(ctseg_store_t *s, uint32_t shard,
+    const char producer[CTSEG_PRODUCER_LEN], uint64_t seq, ctseg_block_t *b,
+    unsigned nblocks, ctseg_marks_t *marks, int64_t deadline,
+    ctseg_pos_t *last, bool *dup)
+{
     bool         ignored;
     unsigned     i;
     ctseg_pos_t  pos;
+
+    marks->forgotten = 0;
 
     if (nblocks == 0) {
         return CTSEG_INVALID;
@@ -122,8 +139,22 @@ ctseg_store_append(ctseg_store_t *s, uint32_t shard,
     memset(last, 0, sizeof(ctseg_pos_t));
     *dup = false;
 
-    return s->driver->append(s, shard, producer, seq, b, nblocks, deadline,
-                             last, dup);
+    return s->driver->append(s, shard, producer, seq, b, nblocks, marks,
+                             deadline, last, dup);
+}
+
+
+ctseg_rc_t
+ctseg_store_marked(ctseg_store_t *s, const char *keys, unsigned n,
+    int64_t deadline, bool *known)
+{
+    if (n == 0) {
+        return CTSEG_OK;
+    }
+
+    memset(known, 0, n * sizeof(bool));
+
+    return s->driver->marked(s, keys, n, deadline, known);
 }
 
 

@@ -22,12 +22,15 @@
 #include <stdatomic.h>
 
 #include "ctseg_block.h"
+#include "../base/ctseg_time.h"
 
 
 #define CTSEG_KEY_MAX        200        /* bytes of [A-Za-z0-9_.-/] */
 #define CTSEG_VALUE_MAX      65536
 #define CTSEG_PRODUCER_LEN   16
 #define CTSEG_INSTALL_LEN    16         /* hex digits of an installation id */
+#define CTSEG_MARK_LEN       16
+#define CTSEG_MARK_MS        CTSEG_DAY_MS       /* marks are known so long */
 
 
 typedef struct ctseg_store_s  ctseg_store_t;
@@ -84,6 +87,7 @@ typedef struct {
     uint64_t  state_used;
     uint64_t  state_size;
     uint64_t  commits;                  /* of the log, since it was created */
+    uint64_t  marks;                    /* kept, old ones included */
     ctseg_bounds_t  bounds;
 } ctseg_usage_t;
 
@@ -127,6 +131,40 @@ void ctseg_store_close(ctseg_store_t *s);           /* NULL is fine */
 ctseg_rc_t ctseg_store_append(ctseg_store_t *s, uint32_t shard,
     const char producer[CTSEG_PRODUCER_LEN], uint64_t seq, ctseg_block_t *b,
     unsigned nblocks, int64_t deadline, ctseg_pos_t *last, bool *dup);
+
+/*
+ * Marks: keys that say "this was stored", for a day (CTSEG_MARK_MS).  They
+ * are inserted by the very transaction that stores the events, so that after
+ * whatever happens both are there or neither.  What a key stands for is the
+ * caller's; see ctseg_mark.h.  Time is that of appends, which never falls.
+ *
+ * They take at most an eighth of events_size, about: above it older ones are
+ * forgotten before their time, of a few that are looked at the oldest.
+ */
+
+typedef struct {
+    const char  *keys;                  /* n of CTSEG_MARK_LEN bytes; one that
+                                           occurs twice counts once */
+    unsigned     n;
+    unsigned     forgotten;             /* answer: this many other marks had
+                                           to go before their time */
+} ctseg_marks_t;
+
+/*
+ * An append with marks.  CONFLICT: at least one of them is known, nothing was
+ * stored; it is told before FULL is.  Ask which, drop what they stand for,
+ * and repeat.  A repeated append (same producer and seq) answers as ever.
+ */
+
+ctseg_rc_t ctseg_store_append_marked(ctseg_store_t *s, uint32_t shard,
+    const char producer[CTSEG_PRODUCER_LEN], uint64_t seq, ctseg_block_t *b,
+    unsigned nblocks, ctseg_marks_t *marks, int64_t deadline,
+    ctseg_pos_t *last, bool *dup);
+
+/* known[i] says whether the i-th of n keys is; durable when it says so */
+
+ctseg_rc_t ctseg_store_marked(ctseg_store_t *s, const char *keys, unsigned n,
+    int64_t deadline, bool *known);
 
 /*
  * Blocks that hold events after "after", oldest first, without gaps; the

@@ -16,8 +16,10 @@ typedef struct {
 
     ctseg_rc_t (*append)(ctseg_store_t *s, uint32_t shard,
         const char producer[CTSEG_PRODUCER_LEN], uint64_t seq,
-        ctseg_block_t *b, unsigned nblocks, int64_t deadline,
-        ctseg_pos_t *last, bool *dup);
+        ctseg_block_t *b, unsigned nblocks, ctseg_marks_t *marks,
+        int64_t deadline, ctseg_pos_t *last, bool *dup);
+    ctseg_rc_t (*marked)(ctseg_store_t *s, const char *keys, unsigned n,
+        int64_t deadline, bool *known);
     ctseg_rc_t (*scan)(ctseg_store_t *s, uint32_t shard,
         const ctseg_pos_t *after, ctseg_scan_pt cb, void *data,
         int64_t deadline, ctseg_pos_t *next);

@@ -17,6 +17,7 @@
 
 
 #define CTSEG_LMDB_READERS  1024
+#define CTSEG_LMDB_DBS      8          /* at most, in one environment */
 #define CTSEG_LMDB_FLAGS    (MDB_NOTLS|MDB_NORDAHEAD)
 
 
@@ -28,6 +29,7 @@ static const char *ctseg_lmdb_installation(const ctseg_store_t *s);
 static const ctseg_store_driver_t  ctseg_lmdb_driver = {
     ctseg_lmdb_close,
     ctseg_lmdb_append,
+    ctseg_lmdb_marked,
     ctseg_lmdb_scan,
     ctseg_lmdb_seek,
     ctseg_lmdb_bounds,
@@ -154,7 +156,7 @@ ctseg_lmdb_env_open(ctseg_lmdb_env_t *e, const char *path, uint64_t size)
     rc = mdb_env_set_maxreaders(e->env, CTSEG_LMDB_READERS);
 
     if (rc == 0) {
-        rc = mdb_env_set_maxdbs(e->env, 4);
+        rc = mdb_env_set_maxdbs(e->env, CTSEG_LMDB_DBS);
     }
 
     if (rc == 0) {
@@ -249,6 +251,7 @@ ctseg_lmdb_part_open(ctseg_lmdb_t *db, ctseg_lmdb_env_t *e, const char *root,
     if (e == &db->events) {
         ctseg_lmdb_dbi(&t, "log", &db->log);
         ctseg_lmdb_dbi(&t, "producer", &db->producer);
+        ctseg_lmdb_dbi(&t, "mark", &db->mark);
         ctseg_lmdb_dbi(&t, "meta", &db->events_meta);
         ctseg_lmdb_log_init(&t, &schema);
 

@@ -263,7 +263,8 @@ ctseg_lmdb_number(ctseg_block_t *b, unsigned nblocks, uint64_t last,
 ctseg_rc_t
 ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
     const char producer[CTSEG_PRODUCER_LEN], uint64_t seq, ctseg_block_t *b,
-    unsigned nblocks, int64_t deadline, ctseg_pos_t *last, bool *dup)
+    unsigned nblocks, ctseg_marks_t *marks, int64_t deadline,
+    ctseg_pos_t *last, bool *dup)
 {
     bool                    known;
     char                    key[CTSEG_LMDB_PRODUCER_KEY];
@@ -283,7 +284,7 @@ ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
         return CTSEG_INVALID;
     }
 
-    bytes = 0;
+    bytes = ctseg_lmdb_mark_bytes(marks);
     count = 0;
 
     for (i = 0; i < nblocks; i++) {
@@ -311,14 +312,21 @@ ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
         return ctseg_lmdb_end(&t, CTSEG_OK);
     }
 
-    if (ctseg_lmdb_is_above(&t, bytes, db->high_water)) {
-        return ctseg_lmdb_end(&t, CTSEG_FULL);
-    }
-
     /* a clock that was set back does not make append time fall */
 
     now = ctseg_now_ms();
     m.append_ms = now > m.append_ms ? now : m.append_ms;
+
+    /* what is there already needs no room */
+
+    if (ctseg_lmdb_mark_any(&t, marks, m.append_ms)) {
+        return ctseg_lmdb_end(&t, CTSEG_CONFLICT);
+    }
+
+    if (ctseg_lmdb_is_above(&t, bytes, db->high_water)) {
+        return ctseg_lmdb_end(&t, CTSEG_FULL);
+    }
+
     m.last += count;
     m.commits++;
 
@@ -327,6 +335,8 @@ ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
     for (i = 0; i < nblocks; i++) {
         ctseg_lmdb_block_store(&t, &b[i]);
     }
+
+    ctseg_lmdb_mark_insert(&t, marks, m.append_ms);
 
     if (!known) {
         ctseg_lmdb_producer_prune(&t, &k, m.append_ms);

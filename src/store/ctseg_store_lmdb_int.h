@@ -43,6 +43,7 @@ struct ctseg_lmdb_s {
     ctseg_lmdb_env_t   state;
     MDB_dbi            log;
     MDB_dbi            producer;
+    MDB_dbi            mark;
     MDB_dbi            events_meta;
     MDB_dbi            kv;
     MDB_dbi            state_meta;
@@ -125,6 +126,7 @@ void ctseg_lmdb_remove(ctseg_lmdb_txn_t *t, MDB_dbi dbi, MDB_val *k);
 void ctseg_lmdb_cursor(ctseg_lmdb_txn_t *t, MDB_dbi dbi);
 bool ctseg_lmdb_move(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
     MDB_cursor_op op);
+void ctseg_lmdb_store_at(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v);
 void ctseg_lmdb_remove_at(ctseg_lmdb_txn_t *t);
 
 /* bytes that hold data, and bytes of the map; counts the free pages only
@@ -159,7 +161,29 @@ void ctseg_lmdb_pos(ctseg_pos_t *pos, const ctseg_lmdb_log_meta_t *m,
     uint64_t sequence);
 ctseg_rc_t ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
     const char producer[CTSEG_PRODUCER_LEN], uint64_t seq, ctseg_block_t *b,
-    unsigned nblocks, int64_t deadline, ctseg_pos_t *last, bool *dup);
+    unsigned nblocks, ctseg_marks_t *marks, int64_t deadline,
+    ctseg_pos_t *last, bool *dup);
+
+
+/* ctseg_store_lmdb_mark.c */
+
+/* now_ms is append time; is any of them known? */
+
+bool ctseg_lmdb_mark_any(ctseg_lmdb_txn_t *t, const ctseg_marks_t *marks,
+    int64_t now_ms);
+
+/* bytes that they take, for the high-water mark */
+
+uint64_t ctseg_lmdb_mark_bytes(const ctseg_marks_t *marks);
+
+/* takes the cursor */
+
+void ctseg_lmdb_mark_insert(ctseg_lmdb_txn_t *t, ctseg_marks_t *marks,
+    int64_t now_ms);
+
+ctseg_rc_t ctseg_lmdb_marked(ctseg_store_t *s, const char *keys, unsigned n,
+    int64_t deadline, bool *known);
+uint64_t ctseg_lmdb_mark_count(ctseg_lmdb_txn_t *t);
 
 
 /* ctseg_store_lmdb_log.c */

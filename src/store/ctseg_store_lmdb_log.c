@@ -522,6 +522,7 @@ ctseg_lmdb_usage(ctseg_store_t *s, ctseg_usage_t *usage)
     usage->bounds.last = m.last;
     usage->bounds.incarnation = m.incarnation;
     usage->commits = m.commits;
+    usage->marks = ctseg_lmdb_mark_count(&t);
 
     rc = ctseg_lmdb_end(&t, CTSEG_OK);
 

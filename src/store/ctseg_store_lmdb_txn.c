@@ -317,6 +317,15 @@ ctseg_lmdb_move(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
 
 
 void
+ctseg_lmdb_store_at(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v)
+{
+    if (t->rc == 0) {
+        t->rc = mdb_cursor_put(t->cursor, k, v, 0);
+    }
+}
+
+
+void
 ctseg_lmdb_remove_at(ctseg_lmdb_txn_t *t)
 {
     if (t->rc == 0) {

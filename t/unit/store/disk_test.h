@@ -16,6 +16,7 @@
 
 #define DK_BLOCKS   32
 #define DK_KEYS     6
+#define DK_TAGS     64
 #define DK_EVENTS   (8 * ST_MB)
 
 
@@ -88,6 +89,7 @@ typedef struct {
     dk_block_t   block[DK_BLOCKS];
     dk_record_t  record[DK_KEYS];
     unsigned     tags;
+    bool         marked[DK_TAGS];       /* blocks that were stored */
     uint64_t     seq;                   /* of the producer */
 } dk_model_t;
 
@@ -231,11 +233,35 @@ dk_look_record(void *data, ctseg_str_t key, ctseg_str_t value, uint64_t rev)
 }
 
 
+/* each block has a mark, by its tag */
+
+static inline void
+dk_mark(char key[CTSEG_MARK_LEN], unsigned tag)
+{
+    memset(key, (int) (tag * 37 & 0xff), CTSEG_MARK_LEN);
+}
+
+
+static inline ctseg_rc_t
+dk_marked(ctseg_store_t *s, bool known[DK_TAGS])
+{
+    char      keys[DK_TAGS][CTSEG_MARK_LEN];
+    unsigned  i;
+
+    for (i = 0; i < DK_TAGS; i++) {
+        dk_mark(keys[i], i);
+    }
+
+    return ctseg_store_marked(s, keys[0], DK_TAGS, st_soon(), known);
+}
+
+
 /* NULL: the store holds what the model says; else what is wrong */
 
 static inline const char *
 dk_differs(ctseg_store_t *s, const dk_model_t *m)
 {
+    bool            known[DK_TAGS];
     unsigned        i, records;
     uint64_t        kept;
     dk_look_t       look;
@@ -278,6 +304,17 @@ dk_differs(ctseg_store_t *s, const dk_model_t *m)
         || look.i != m->nblocks)
     {
         return "a gap in the log";
+    }
+
+    if (dk_marked(s, known) != CTSEG_OK) {
+        return "no marks";
+    }
+
+    for (i = 0; i < DK_TAGS; i++) {
+        if (known[i] != m->marked[i]) {
+            return known[i] ? "a mark without its block"
+                            : "a block without its mark";
+        }
     }
 
     for (i = 0, records = 0; i < DK_KEYS; i++) {
@@ -324,6 +361,7 @@ dk_pass_record(void *data, ctseg_str_t key, ctseg_str_t value, uint64_t rev)
 static inline ctseg_rc_t
 dk_read(ctseg_store_t *s)
 {
+    bool             known[DK_TAGS];
     uint64_t         rev;
     ctseg_rc_t       rc;
     ctseg_pos_t      from, next;
@@ -344,6 +382,10 @@ dk_read(ctseg_store_t *s)
         rc = ctseg_store_scan(s, 0, &from, dk_pass_block, NULL, st_soon(),
                               &next);
         rc = rc == CTSEG_AGAIN ? CTSEG_OK : rc;
+    }
+
+    if (rc == CTSEG_OK) {
+        rc = dk_marked(s, known);
     }
 
     if (rc == CTSEG_OK) {
@@ -380,9 +422,11 @@ static inline ctseg_rc_t
 dk_append(ctseg_store_t *s, const dk_step_t *step, dk_model_t *next)
 {
     bool                    dup;
+    char                    keys[4][CTSEG_MARK_LEN];
     unsigned                i;
     ctseg_rc_t              rc;
     dk_block_t             *want;
+    ctseg_marks_t           marks;
     ctseg_pos_t             last;
     ctseg_block_t           b[4];
     ctseg_block_builder_t   bb[4];
@@ -394,6 +438,9 @@ dk_append(ctseg_store_t *s, const dk_step_t *step, dk_model_t *next)
     for (i = 0; i < step->n; i++) {
         want = &next->block[next->nblocks++];
         want->tag = ++next->tags;
+        assert_true(want->tag < DK_TAGS);
+        next->marked[want->tag] = true;
+        dk_mark(keys[i], want->tag);
         want->count = step->m;
         want->props = step->props;
         next->last += step->m;
@@ -401,9 +448,12 @@ dk_append(ctseg_store_t *s, const dk_step_t *step, dk_model_t *next)
         b[i] = st_block(&bb[i], step->m, 1, want->tag * 1000LL, step->props);
     }
 
+    marks.keys = keys[0];
+    marks.n = step->n;
+
     dk_on();
-    rc = ctseg_store_append(s, 0, producer, next->seq, b, step->n, st_soon(),
-                            &last, &dup);
+    rc = ctseg_store_append_marked(s, 0, producer, next->seq, b, step->n,
+                                   &marks, st_soon(), &last, &dup);
     dk_off();
 
     for (i = 0; i < step->n; i++) {

@@ -70,6 +70,85 @@ test_builder(void **state)
 }
 
 
+/* bit i: keep the i-th, which must be asked for in order */
+
+typedef struct {
+    unsigned  bits;
+    unsigned  next;
+} keep_t;
+
+
+static bool
+keep(void *data, unsigned i)
+{
+    keep_t  *k;
+
+    k = data;
+    assert_int_equal(i, k->next++);
+
+    return (k->bits >> i & 1) != 0;
+}
+
+
+/* what is left is what a builder that was given no more would have */
+
+static void
+test_keep(void **state)
+{
+    unsigned               i, bits;
+    keep_t                 k;
+    ctseg_block_t          b, want;
+    ctseg_event_t          ev[4];
+    ctseg_block_builder_t  bb, only;
+
+    (void) state;
+
+    ev[0] = event(3, -5, "", "bob", "{}");
+    ev[1] = event(0, 900, "Own name", "eve", "{\"a\":1}");
+    ev[2] = event(23, 20, "", "", "");
+    ev[3] = event(3, 50, "", "a longer identity", "{\"text\":\"long\"}");
+
+    for (bits = 0; bits < 16; bits++) {
+        memset(&bb, 0, sizeof(bb));
+        memset(&only, 0, sizeof(only));
+
+        for (i = 0; i < 4; i++) {
+            assert_true(ctseg_block_add(&bb, &ev[i]));
+
+            if (bits >> i & 1) {
+                assert_true(ctseg_block_add(&only, &ev[i]));
+            }
+        }
+
+        k.bits = bits;
+        k.next = 0;
+        ctseg_block_keep(&bb, keep, &k);
+        assert_int_equal(k.next, 4);
+        assert_int_equal(bb.count, only.count);
+
+        if (bits == 0) {
+            assert_int_equal(ctseg_block_finish(&bb, &b), CTSEG_INVALID);
+
+        } else {
+            assert_int_equal(ctseg_block_finish(&bb, &b), CTSEG_OK);
+            assert_int_equal(ctseg_block_finish(&only, &want), CTSEG_OK);
+            assert_true(b.min_ms == want.min_ms && b.max_ms == want.max_ms);
+            assert_true(b.kinds == want.kinds && b.crc == want.crc);
+            assert_int_equal(b.payload.len, want.payload.len);
+            assert_memory_equal(b.payload.data, want.payload.data,
+                                b.payload.len);
+        }
+
+        /* it goes on being filled */
+
+        assert_true(ctseg_block_add(&bb, &ev[0]));
+        assert_int_equal(bb.count, only.count + 1);
+        ctseg_block_builder_free(&bb);
+        ctseg_block_builder_free(&only);
+    }
+}
+
+
 /* the limit is on the payload, and what did not fit leaves no trace */
 
 static void
@@ -308,6 +387,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_builder),
+        cmocka_unit_test(test_keep),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_header),

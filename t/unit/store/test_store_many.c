@@ -241,6 +241,159 @@ test_counter(void **state)
 }
 
 
+/* the whole log must be one dense row; answers its end */
+
+static uint64_t
+check_log(st_t *st)
+{
+    tail_t        tail;
+    ctseg_pos_t   pos = { 0, 0, 0 };
+
+    memset(&tail, 0, sizeof(tail));
+    tail.expected = 1;
+
+    assert_int_equal(ctseg_store_scan(st->store, 0, &pos, tail_cb, &tail,
+                                      st_soon(), &pos), CTSEG_AGAIN);
+    assert_false(tail.broken);
+
+    return pos.sequence;
+}
+
+
+/*
+ * All threads have the same events to store, in orders of their own and in
+ * groups that overlap.  Who meets a mark asks, drops what is known and tries
+ * again, as collectors do; in the end each event is there once.
+ */
+
+#define SHARED  240
+#define GROUP   12
+
+
+typedef struct {
+    ctseg_store_t  *store;
+    unsigned        id;
+    unsigned        conflicts;
+    ctseg_rc_t      rc;
+} sharer_t;
+
+
+static ctseg_rc_t
+share_group(sharer_t *sh, uint64_t seq, unsigned *ids, unsigned n)
+{
+    bool                    known[GROUP];
+    char                    producer[CTSEG_PRODUCER_LEN];
+    char                    keys[GROUP][CTSEG_MARK_LEN];
+    unsigned                i, left;
+    ctseg_rc_t              rc;
+    ctseg_block_t           b;
+    ctseg_marks_t           marks;
+    ctseg_block_builder_t   bb;
+
+    memset(producer, 'A' + (int) sh->id, sizeof(producer));
+
+    for ( ;; ) {
+        memset(keys, 0, sizeof(keys));
+
+        for (i = 0; i < n; i++) {
+            memcpy(keys[i], &ids[i], sizeof(ids[i]));
+        }
+
+        marks.keys = keys[0];
+        marks.n = n;
+        b = st_block(&bb, n, 1, 0, 10);
+        rc = ctseg_store_append_marked(sh->store, 0, producer, seq, &b, 1,
+                                       &marks, st_soon(), NULL, NULL);
+        ctseg_block_builder_free(&bb);
+
+        if (rc != CTSEG_CONFLICT) {
+            return rc;
+        }
+
+        sh->conflicts++;
+        rc = ctseg_store_marked(sh->store, keys[0], n, st_soon(), known);
+
+        if (rc != CTSEG_OK) {
+            return rc;
+        }
+
+        for (i = 0, left = 0; i < n; i++) {
+            if (!known[i]) {
+                ids[left++] = ids[i];
+            }
+        }
+
+        if (left == n) {
+            return CTSEG_CORRUPT;       /* a conflict about nothing */
+        }
+
+        n = left;
+
+        if (n == 0) {
+            return CTSEG_OK;
+        }
+    }
+}
+
+
+static void *
+sharer_thread(void *data)
+{
+    unsigned   i, at, n, ids[GROUP];
+    uint64_t   seq;
+    sharer_t  *sh;
+
+    sh = data;
+    n = 0;
+    seq = 0;
+
+    for (i = 0; i < SHARED && sh->rc == CTSEG_OK; i++) {
+        at = sh->id % 2 ? SHARED - 1 - i : i;
+        ids[n++] = at * 7 % SHARED + 1;
+
+        if (n == 3 * sh->id % GROUP + 1 || i == SHARED - 1) {
+            sh->rc = share_group(sh, ++seq, ids, n);
+            n = 0;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+test_marks(void **state)
+{
+    st_t       st;
+    unsigned   i, conflicts;
+    sharer_t   sh[WRITERS];
+    pthread_t  thread[WRITERS];
+
+    (void) state;
+    st_make(&st, 64 * ST_MB, 90);
+    assert_int_equal(st_open(&st), CTSEG_OK);
+    memset(sh, 0, sizeof(sh));
+
+    for (i = 0; i < WRITERS; i++) {
+        sh[i].store = st.store;
+        sh[i].id = i;
+        assert_int_equal(pthread_create(&thread[i], NULL, sharer_thread,
+                                        &sh[i]), 0);
+    }
+
+    for (i = 0, conflicts = 0; i < WRITERS; i++) {
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+        assert_int_equal(sh[i].rc, CTSEG_OK);
+        conflicts += sh[i].conflicts;
+    }
+
+    assert_true(check_log(&st) == SHARED);
+    assert_true(conflicts >= WRITERS - 1);
+
+    st_free(&st);
+}
+
+
 /* a child: opens for itself, appends, leaves without a word */
 
 static pid_t
@@ -281,25 +434,6 @@ start_writer(st_t *st, unsigned id, unsigned appends, atomic_ulong *acked)
     }
 
     _exit(0);
-}
-
-
-/* the whole log must be one dense row; answers its end */
-
-static uint64_t
-check_log(st_t *st)
-{
-    tail_t        tail;
-    ctseg_pos_t   pos = { 0, 0, 0 };
-
-    memset(&tail, 0, sizeof(tail));
-    tail.expected = 1;
-
-    assert_int_equal(ctseg_store_scan(st->store, 0, &pos, tail_cb, &tail,
-                                      st_soon(), &pos), CTSEG_AGAIN);
-    assert_false(tail.broken);
-
-    return pos.sequence;
 }
 
 
@@ -403,6 +537,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_counter),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_processes),
         cmocka_unit_test(test_kill)
     };

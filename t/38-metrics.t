@@ -32,6 +32,7 @@ use Ctseg::Segment;
 my %names = (
 	ctseg_collect_requests_total		=> 'counter',
 	ctseg_events_collected_total		=> 'counter',
+	ctseg_events_repeated_total		=> 'counter',
 	ctseg_events_refused_total		=> 'counter',
 	ctseg_commit_duration_seconds		=> 'histogram',
 	ctseg_commit_events			=> 'histogram',

@@ -190,6 +190,15 @@ ngx_http_ctseg_count_commit(ngx_uint_t events, int64_t us)
 
 
 void
+ngx_http_ctseg_count_repeated(ngx_uint_t events)
+{
+    if (ngx_http_ctseg_counts != NULL && events != 0) {
+        ngx_http_ctseg_add(&ngx_http_ctseg_counts->c.repeated, events);
+    }
+}
+
+
+void
 ngx_http_ctseg_count_refused(ngx_uint_t reason, ngx_uint_t events)
 {
     if (ngx_http_ctseg_counts != NULL && events != 0) {

@@ -44,6 +44,7 @@ typedef struct {
 typedef struct {
     ngx_http_ctseg_codes_t      requests;       /* of collect */
     ngx_atomic_t                collected;      /* events */
+    ngx_atomic_t                repeated;       /* events */
     ngx_atomic_t                refused[NGX_HTTP_CTSEG_REASONS];
     ngx_http_ctseg_histogram_t  commit_duration;        /* microseconds */
     ngx_http_ctseg_histogram_t  commit_events;
@@ -83,6 +84,10 @@ void ngx_http_ctseg_count_request(ngx_uint_t status);
 /* so many events on the disk by one commit of so many microseconds */
 
 void ngx_http_ctseg_count_commit(ngx_uint_t events, int64_t us);
+
+/* events that were acknowledged since they had been stored before */
+
+void ngx_http_ctseg_count_repeated(ngx_uint_t events);
 
 /* events that were not taken; what a reason means is the caller's */
 

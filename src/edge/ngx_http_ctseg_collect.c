@@ -20,6 +20,7 @@
 #define NGX_HTTP_CTSEG_GROUP_ITEMS   4096
 #define NGX_HTTP_CTSEG_QUEUE_BYTES   (64 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_QUEUE_ITEMS   16384
+#define NGX_HTTP_CTSEG_FORGOT_EVERY  3600       /* s */
 
 
 typedef struct {
@@ -30,6 +31,7 @@ typedef struct {
     ngx_http_ctseg_group_t  *group[2];
     ngx_uint_t               turn;
     ngx_uint_t               busy;      /* a group is in a thread */
+    time_t                   forgot;    /* when it was told last */
 } ngx_http_ctseg_queue_t;
 
 
@@ -405,9 +407,39 @@ ngx_http_ctseg_collect_figures(ngx_http_ctseg_group_t *g)
         ngx_http_ctseg_count_refused(i, g->refused[i]);
     }
 
-    if (g->nbuilders != 0 && g->rc == CTSEG_OK) {
+    ngx_http_ctseg_count_repeated(g->repeated);
+
+    if (g->nevents != 0 && g->rc == CTSEG_OK) {
         ngx_http_ctseg_count_commit(g->stored, g->us);
     }
+}
+
+
+/* there are more ids in a day than there is room for: told once an hour */
+
+static void
+ngx_http_ctseg_collect_forgotten(ngx_http_ctseg_group_t *g)
+{
+    time_t                   now;
+    ngx_http_ctseg_queue_t  *q;
+
+    q = &ngx_http_ctseg_queue;
+    now = ngx_time();
+
+    if (g->forgotten == 0
+        || (q->forgot != 0
+            && now >= q->forgot
+            && now - q->forgot < NGX_HTTP_CTSEG_FORGOT_EVERY))
+    {
+        return;
+    }
+
+    q->forgot = now;
+
+    ngx_log_error(NGX_LOG_WARN, g->task.worker->log, 0,
+                  "ctseg: ids of events are forgotten before 24 hours have "
+                  "passed, an eighth of \"events\" is full of them; events "
+                  "that are sent again may be stored twice");
 }
 
 
@@ -432,6 +464,7 @@ ngx_http_ctseg_collect_done(ngx_http_ctseg_task_t *task)
     }
 
     ngx_http_ctseg_collect_figures(g);
+    ngx_http_ctseg_collect_forgotten(g);
 
     /* the next commit first: it overlaps with answering this one */
 

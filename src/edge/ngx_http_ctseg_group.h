@@ -8,7 +8,7 @@
 
 
 #include "../clevertap/ctseg_upload.h"
-#include "../store/ctseg_store.h"
+#include "../store/ctseg_mark.h"
 #include "../bridge/ngx_http_ctseg_task.h"
 #include "ngx_http_ctseg_collect.h"
 #include "ngx_http_ctseg_reply.h"
@@ -26,9 +26,21 @@ struct ngx_http_ctseg_item_s {
     unsigned                stores:1;   /* depends on the append */
 
     ngx_uint_t              status;
-    ngx_uint_t              collected;
+    ngx_uint_t              collected;  /* events that are stored */
+    ngx_uint_t              twins;      /* stored by another of the group */
+    ngx_uint_t              repeated;   /* stored before */
     ctseg_buf_t             answer;
 };
+
+
+/* an event with an id of its own */
+
+typedef struct {
+    char                    key[CTSEG_MARK_LEN];
+    ngx_http_ctseg_item_t  *item;
+    uint32_t                at;         /* its number in the group's blocks */
+    unsigned                dropped:1;
+} ngx_http_ctseg_own_t;
 
 
 /* two of them take turns, each keeps its memory */
@@ -42,9 +54,16 @@ typedef struct {
     ctseg_block_t          *blocks;
     ngx_uint_t              nbuilders;  /* in use */
     ngx_uint_t              allocated;
+    uint32_t                nevents;    /* in the blocks */
+    ngx_http_ctseg_own_t   *own;        /* in the order of the events */
+    ngx_uint_t              nown;
+    ngx_uint_t              own_allocated;
+    ctseg_hash_t            hash;
     ctseg_rc_t              rc;         /* of the append */
     int64_t                 us;         /* it took so long */
     ngx_uint_t              stored;     /* events */
+    ngx_uint_t              repeated;   /* acknowledged, not stored again */
+    ngx_uint_t              forgotten;  /* marks, before their time */
     ngx_uint_t              refused[NGX_HTTP_CTSEG_REFUSED_N];
 } ngx_http_ctseg_group_t;
 

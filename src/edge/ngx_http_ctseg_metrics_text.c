@@ -34,6 +34,10 @@ ngx_http_ctseg_metrics_collect(ctseg_prom_t *p,
                       "Events that were acknowledged and are on the disk.");
     ctseg_prom_sample(p, NULL, 0, c->collected, 1);
 
+    ctseg_prom_family(p, CTSEG_PROM_COUNTER, "ctseg_events_repeated_total",
+                      "Events that had been stored before, by their ids.");
+    ctseg_prom_sample(p, NULL, 0, c->repeated, 1);
+
     ctseg_prom_family(p, CTSEG_PROM_COUNTER, "ctseg_events_refused_total",
                       "Events that were not taken, by reason.");
     label.name = "reason";

@@ -190,7 +190,7 @@ for my $field (qw/ type identity objectId email phone FBID GPID evtName
 		my $ok = $a->{status} == 200 && ref $u eq 'ARRAY'
 			&& $a->{json}{processed} + @$u == 1
 			&& (!@$u || $u->[0]{error} =~ /\w/
-			&& $u->[0]{code} =~ /^(?:509|512|52[2-6]|555)$/);
+			&& $u->[0]{code} =~ /^(?:509|51[24-6]|52[2-6]|555)$/);
 		push @odd, "$field $value: $a->{status} $a->{body}" if !$ok;
 		$verdict{@{$u || []} ? $u->[0]{code} : 'taken'}++;
 	}

@@ -53,8 +53,8 @@ my %of_store = (
 	ctseg_store_capacity_bytes		=> 'gauge',
 );
 
-my @reasons = qw/ no_name structure properties no_identity type ts object_id
-	other store_full store_unavailable /;
+my @reasons = qw/ no_name structure profile properties no_identity type ts
+	object_id other store_full store_unavailable /;
 
 my $clock = Ctseg::Clock->new;
 $clock->set('2026-11-23T12:00:00Z');
@@ -203,7 +203,8 @@ changes('one of three is good', sub {
 	refused('no_identity') => 1, refused('type') => 1);
 my @bad = (no_name => record(name => ''), structure => '5',
 	properties => record(props => join ',', map { "\"p$_\":1" } 1 .. 300),
-	ts => record(ts => -1), other => record(profile => 1),
+	ts => record(ts => -1), profile => '{"type":"profile",'
+		. '"identity":"x","profileData":{"Gender":"?"}}',
 	object_id => record(id => '"objectId":[]'));
 while (my ($reason, $record) = splice @bad, 0, 2) {
 	changes("bad: $reason", sub {

@@ -1,12 +1,9 @@
 /*
  * The upload body, read in one pass of tokens.  A record's fields are noted
- * as they come, in any order, and judged when the record closes.  Nothing is
- * copied: an event is a set of slices of the body, strings still escaped, so
- * that what goes to Segment is what came, byte by byte.
- *
- * Stricter than JSON and laxer than CleverTap in one place each: properties
- * are scalars (and Items of Charged), but names that CleverTap reserves for
- * its system events are welcome, since these are what is exported.
+ * as they come, in any order, and judged when the record closes, by what
+ * ctseg_intake.h says of records.  Nothing is copied: an event is a set of
+ * slices of the body, strings still escaped, so that what goes to Segment is
+ * what came, byte by byte.
  */
 
 #include <string.h>
@@ -22,7 +19,6 @@
 #define CTSEG_UPLOAD_D        1
 #define CTSEG_UPLOAD_RECORD   2
 #define CTSEG_UPLOAD_FIELD    3
-#define CTSEG_UPLOAD_PROP     4
 
 
 typedef enum {
@@ -30,7 +26,9 @@ typedef enum {
     CTSEG_FIELD_TYPE,
     CTSEG_FIELD_NAME,
     CTSEG_FIELD_DATA,
+    CTSEG_FIELD_PROFILE,
     CTSEG_FIELD_TS,
+    CTSEG_FIELD_OWN_ID,
     CTSEG_FIELD_ID              /* + ctseg_id_e */
 } ctseg_upload_field_t;
 
@@ -38,21 +36,13 @@ typedef enum {
 /* notes on the record at hand */
 
 typedef struct {
-    const char         *start;
-    ctseg_event_t       event;
-    int64_t             ts;
-    bool                bad_ts;
-    ctseg_json_type_t   ts_type;
-    bool                is_object;
-    bool                is_event;
-    bool                is_profile;
-    bool                bad_name;
-    bool                bad_data;       /* evtData is there but no object */
-    bool                has_items;      /* evtData.Items is an array */
-    int                 bad_id;         /* ctseg_id_e, or -1 */
-    unsigned            nprops;
-    unsigned            nitems;
-    ctseg_str_t         nested;         /* key of a property that is none */
+    const char           *start;
+    bool                  is_object;
+    bool                  is_event;
+    bool                  is_profile;
+    ctseg_intake_t        in;
+    ctseg_intake_data_t   data;         /* evtData */
+    ctseg_intake_data_t   profile;      /* profileData */
 } ctseg_upload_record_t;
 
 
@@ -64,12 +54,8 @@ typedef struct {
     ctseg_err_t            *err;
     bool                    in_d;       /* the next value is that of "d" */
     bool                    seen_d;
-    bool                    in_data;
-    bool                    in_items;
     unsigned                nrecords;
     ctseg_upload_field_t    field;
-    ctseg_str_t             prop;       /* key at hand in evtData, raw */
-    const char             *data_start;
     ctseg_upload_record_t   rec;
 } ctseg_upload_ctx_t;
 
@@ -77,35 +63,6 @@ typedef struct {
 static bool ctseg_upload_token(void *data, const ctseg_json_token_t *t);
 static bool ctseg_upload_record_end(ctseg_upload_ctx_t *ctx,
     const char *end);
-
-
-/* the inside of a raw string */
-
-static ctseg_str_t
-ctseg_upload_inside(ctseg_str_t raw)
-{
-    ctseg_str_t  s;
-
-    s.data = raw.data + 1;
-    s.len = raw.len - 2;
-
-    return s;
-}
-
-
-static bool
-ctseg_upload_is_blank(ctseg_str_t s)
-{
-    size_t  i;
-
-    for (i = 0; i < s.len; i++) {
-        if (s.data[i] != ' ') {
-            return false;
-        }
-    }
-
-    return true;
-}
 
 
 ctseg_rc_t
@@ -122,7 +79,7 @@ ctseg_upload_parse(ctseg_upload_t *u, ctseg_str_t body, int64_t now_ms,
     ctx.now_ms = now_ms;
     ctx.err = err;
 
-    rc = ctseg_json_scan(body, CTSEG_UPLOAD_DEPTH_MAX, ctseg_upload_token,
+    rc = ctseg_json_scan(body, CTSEG_INTAKE_DEPTH_MAX, ctseg_upload_token,
                          &ctx, err);
 
     if (ctx.rc != CTSEG_OK) {
@@ -158,6 +115,7 @@ ctseg_upload_reset(ctseg_upload_t *u)
     u->nfailed = 0;
     memset(u->refused, 0, sizeof(u->refused));
     ctseg_buf_reset(&u->unprocessed);
+    ctseg_buf_reset(&u->own);
 }
 
 
@@ -166,6 +124,7 @@ ctseg_upload_free(ctseg_upload_t *u)
 {
     free(u->events);
     ctseg_buf_free(&u->unprocessed);
+    ctseg_buf_free(&u->own);
     memset(u, 0, sizeof(ctseg_upload_t));
 }
 
@@ -197,7 +156,9 @@ ctseg_upload_field(ctseg_str_t name)
         { ctseg_string("type"), CTSEG_FIELD_TYPE },
         { ctseg_string("evtName"), CTSEG_FIELD_NAME },
         { ctseg_string("evtData"), CTSEG_FIELD_DATA },
+        { ctseg_string("profileData"), CTSEG_FIELD_PROFILE },
         { ctseg_string("ts"), CTSEG_FIELD_TS },
+        { ctseg_string("$id"), CTSEG_FIELD_OWN_ID },
         { ctseg_string("objectId"), CTSEG_FIELD_ID + CTSEG_ID_OBJECT },
         { ctseg_string("email"), CTSEG_FIELD_ID + CTSEG_ID_EMAIL },
         { ctseg_string("phone"), CTSEG_FIELD_ID + CTSEG_ID_PHONE },
@@ -215,71 +176,7 @@ ctseg_upload_field(ctseg_str_t name)
 }
 
 
-static void
-ctseg_upload_name(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
-{
-    ctseg_event_t  *ev;
-
-    ev = &ctx->rec.event;
-
-    if (t->type != CTSEG_JSON_STRING || ctseg_upload_is_blank(t->text)) {
-        ctx->rec.bad_name = true;
-        return;
-    }
-
-    ctx->rec.bad_name = false;
-    ev->kind = ctseg_catalog_find(t->text);
-    ev->name = ctseg_upload_inside(t->raw);
-}
-
-
-static void
-ctseg_upload_id(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
-{
-    int          id;
-    ctseg_str_t  s;
-
-    id = (int) ctx->field - (int) CTSEG_FIELD_ID;
-
-    switch (t->type) {
-
-    case CTSEG_JSON_STRING:
-        s = ctseg_upload_inside(t->raw);
-        break;
-
-    case CTSEG_JSON_NUMBER:
-
-        /* servers upload numeric customer ids; as text they are the same */
-
-        s = t->raw;
-        break;
-
-    case CTSEG_JSON_NULL:
-        s.len = 0;
-        s.data = t->raw.data;
-        break;
-
-    default:
-        ctx->rec.bad_id = id;
-        return;
-    }
-
-    if (s.len > CTSEG_ID_LEN_MAX) {
-        ctx->rec.bad_id = id;
-        return;
-    }
-
-    /* Segment takes a blank id for none and drops the event behind a 200 */
-
-    if (t->type == CTSEG_JSON_STRING && ctseg_upload_is_blank(t->text)) {
-        s.len = 0;
-    }
-
-    ctx->rec.event.id[id] = s;
-}
-
-
-/* a value of a record's own field; containers by their opening bracket */
+/* a token of a record's own field, of containers also what is inside */
 
 static void
 ctseg_upload_value(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
@@ -287,6 +184,20 @@ ctseg_upload_value(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
     ctseg_upload_record_t  *rec;
 
     rec = &ctx->rec;
+
+    if (ctx->field == CTSEG_FIELD_DATA) {
+        ctseg_intake_data(&rec->data, CTSEG_UPLOAD_FIELD, t);
+        return;
+    }
+
+    if (ctx->field == CTSEG_FIELD_PROFILE) {
+        ctseg_intake_data(&rec->profile, CTSEG_UPLOAD_FIELD, t);
+        return;
+    }
+
+    if (t->depth != CTSEG_UPLOAD_FIELD || t->type >= CTSEG_JSON_KEY) {
+        return;
+    }
 
     switch (ctx->field) {
 
@@ -301,73 +212,19 @@ ctseg_upload_value(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
         break;
 
     case CTSEG_FIELD_NAME:
-        ctseg_upload_name(ctx, t);
+        ctseg_intake_name(&rec->in, t);
         break;
 
     case CTSEG_FIELD_TS:
-        /* read at once: decoded text lives during the callback only */
-
-        rec->bad_ts = (t->type != CTSEG_JSON_NUMBER
-                       && t->type != CTSEG_JSON_STRING)
-                      || !ctseg_str_int64(t->text, &rec->ts);
-        rec->ts_type = t->type;
+        ctseg_intake_ts(&rec->in, t);
         break;
 
-    case CTSEG_FIELD_DATA:
-        if (t->type == CTSEG_JSON_OBJECT) {
-            ctx->in_data = true;
-            ctx->data_start = t->raw.data;
-            rec->bad_data = false;
-            rec->nprops = 0;
-
-        } else if (t->type != CTSEG_JSON_NULL) {
-            rec->bad_data = true;
-        }
-
+    case CTSEG_FIELD_OWN_ID:
+        ctseg_intake_own_id(&rec->in, t);
         break;
 
     default:
-        ctseg_upload_id(ctx, t);
-    }
-}
-
-
-/* a value inside evtData, at any depth */
-
-static void
-ctseg_upload_prop(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
-{
-    ctseg_upload_record_t  *rec;
-
-    rec = &ctx->rec;
-
-    if (t->depth > CTSEG_UPLOAD_PROP) {
-        if (ctx->in_items && t->depth == CTSEG_UPLOAD_PROP + 1) {
-            rec->nitems++;
-        }
-
-        if (t->depth > CTSEG_UPLOAD_PROP + 1
-            && (t->type == CTSEG_JSON_ARRAY || t->type == CTSEG_JSON_OBJECT))
-        {
-            rec->nested = ctx->prop;
-        }
-
-        return;
-    }
-
-    rec->nprops++;
-    ctx->in_items = false;
-
-    if (t->type == CTSEG_JSON_ARRAY
-        && ctseg_str_is(ctseg_upload_inside(ctx->prop), "Items"))
-    {
-        rec->has_items = true;
-        ctx->in_items = true;
-        return;
-    }
-
-    if (t->type == CTSEG_JSON_ARRAY || t->type == CTSEG_JSON_OBJECT) {
-        rec->nested = ctx->prop;
+        ctseg_intake_id(&rec->in, ctx->field - CTSEG_FIELD_ID, t);
     }
 }
 
@@ -385,9 +242,12 @@ ctseg_upload_record_start(ctseg_upload_ctx_t *ctx,
 
     ctx->rec.start = t->raw.data;
     ctx->rec.is_object = t->type == CTSEG_JSON_OBJECT;
-    ctx->rec.ts_type = CTSEG_JSON_NULL;
-    ctx->rec.bad_id = -1;
+    ctx->rec.data.name = "evtData";
+    ctx->rec.profile.name = "profileData";
+    ctx->rec.profile.rule = CTSEG_INTAKE_PROFILE;
     ctx->field = CTSEG_FIELD_OTHER;
+
+    ctseg_intake_begin(&ctx->rec.in);
 
     if (t->type == CTSEG_JSON_OBJECT || t->type == CTSEG_JSON_ARRAY) {
         return true;
@@ -400,20 +260,8 @@ ctseg_upload_record_start(ctseg_upload_ctx_t *ctx,
 static bool
 ctseg_upload_end(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
 {
-    const char  *end;
-
-    end = t->raw.data + 1;
-
-    if (t->depth == CTSEG_UPLOAD_FIELD && ctx->in_data) {
-        ctx->in_data = false;
-        ctx->in_items = false;
-        ctx->rec.event.props.data = ctx->data_start;
-        ctx->rec.event.props.len = (size_t) (end - ctx->data_start);
-        return true;
-    }
-
     if (t->depth == CTSEG_UPLOAD_RECORD && ctx->in_d) {
-        return ctseg_upload_record_end(ctx, end);
+        return ctseg_upload_record_end(ctx, t->raw.data + 1);
     }
 
     if (t->depth == CTSEG_UPLOAD_D) {
@@ -431,13 +279,18 @@ ctseg_upload_token(void *data, const ctseg_json_token_t *t)
 
     ctx = data;
 
+    if (ctx->in_d && t->depth >= CTSEG_UPLOAD_FIELD) {
+        if (ctx->rec.is_object) {
+            ctseg_upload_value(ctx, t);
+        }
+
+        return true;
+    }
+
     if (t->type == CTSEG_JSON_KEY) {
 
         if (t->depth == CTSEG_UPLOAD_RECORD && ctx->in_d) {
             ctx->field = ctseg_upload_field(t->text);
-
-        } else if (t->depth == CTSEG_UPLOAD_FIELD && ctx->in_data) {
-            ctx->prop = t->raw;
 
         } else if (t->depth == CTSEG_UPLOAD_ROOT) {
             ctx->in_d = ctseg_str_is(t->text, "d");
@@ -478,117 +331,7 @@ ctseg_upload_token(void *data, const ctseg_json_token_t *t)
         return true;
     }
 
-    if (t->depth == CTSEG_UPLOAD_RECORD) {
-        return ctseg_upload_record_start(ctx, t);
-    }
-
-    if (ctx->in_data) {
-        ctseg_upload_prop(ctx, t);
-
-    } else if (t->depth == CTSEG_UPLOAD_FIELD && ctx->rec.is_object) {
-        ctseg_upload_value(ctx, t);
-    }
-
-    return true;
-}
-
-
-/*
- * ts in seconds or milliseconds since 1970.  Between the two lies a gap that
- * no real event falls into: seconds from the year 5138 on, milliseconds
- * before 1973.  14-digit local times lie above both and are refused.
- */
-
-static bool
-ctseg_upload_ts(ctseg_upload_record_t *rec, int64_t now_ms)
-{
-    int64_t  ts;
-
-    if (rec->ts_type == CTSEG_JSON_NULL) {
-        rec->event.time_ms = now_ms;
-        return true;
-    }
-
-    ts = rec->ts;
-
-    if (rec->bad_ts || ts < 0 || ts >= 10000000000000LL) {
-        return false;
-    }
-
-    rec->event.time_ms = ts < 100000000000LL ? ts * 1000 : ts;
-
-    return true;
-}
-
-
-static bool
-ctseg_upload_has_identity(const ctseg_event_t *ev)
-{
-    return ev->id[CTSEG_ID_IDENTITY].len != 0
-           || ev->id[CTSEG_ID_OBJECT].len != 0
-           || ev->id[CTSEG_ID_FBID].len != 0
-           || ev->id[CTSEG_ID_GPID].len != 0;
-}
-
-
-/* 0: the record is good, else its code; text says why */
-
-static int
-ctseg_upload_data_verdict(ctseg_upload_record_t *rec, ctseg_buf_t *text)
-{
-    ctseg_str_t    name;
-    ctseg_event_t  *ev;
-
-    ev = &rec->event;
-
-    if (rec->bad_data) {
-        ctseg_buf_cstr(text, "Event structure invalid: evtData must be an"
-                       " object");
-        return CTSEG_CODE_STRUCTURE;
-    }
-
-    if (rec->nprops > CTSEG_PROPS_N_MAX) {
-        ctseg_buf_fmt(text, "Event has %u properties, at most %d are taken",
-                      rec->nprops, CTSEG_PROPS_N_MAX);
-        return CTSEG_CODE_PROPERTIES;
-    }
-
-    if (rec->has_items && rec->nested.len == 0
-        && !ctseg_str_is(ev->name, "Charged"))
-    {
-        ctseg_buf_cstr(text, "Event structure invalid: Items belongs to the"
-                       " event Charged");
-        return CTSEG_CODE_STRUCTURE;
-    }
-
-    if (rec->nitems > CTSEG_UPLOAD_ITEMS_MAX) {
-        ctseg_buf_fmt(text, "Event has %u Items, at most %d are taken",
-                      rec->nitems, CTSEG_UPLOAD_ITEMS_MAX);
-        return CTSEG_CODE_PROPERTIES;
-    }
-
-    if (rec->nested.len != 0) {
-        name = ctseg_upload_inside(rec->nested);
-
-        ctseg_buf_cstr(text, "Event structure invalid: property ");
-
-        if (name.len <= 120) {
-            ctseg_buf_str(text, name);
-        }
-
-        ctseg_buf_cstr(text, " must be a string, a number, true, false or"
-                       " null");
-        return CTSEG_CODE_STRUCTURE;
-    }
-
-    if (ev->props.len > CTSEG_PROPS_LEN_MAX) {
-        ctseg_buf_fmt(text, "Event structure invalid: evtData has %zu bytes,"
-                      " at most %d are taken", ev->props.len,
-                      CTSEG_PROPS_LEN_MAX);
-        return CTSEG_CODE_STRUCTURE;
-    }
-
-    return 0;
+    return ctseg_upload_record_start(ctx, t);
 }
 
 
@@ -596,10 +339,6 @@ static int
 ctseg_upload_verdict(ctseg_upload_record_t *rec, int64_t now_ms,
     ctseg_buf_t *text)
 {
-    ctseg_event_t  *ev;
-
-    ev = &rec->event;
-
     if (!rec->is_object) {
         ctseg_buf_cstr(text, "Event structure invalid: a record must be an"
                        " object");
@@ -607,8 +346,7 @@ ctseg_upload_verdict(ctseg_upload_record_t *rec, int64_t now_ms,
     }
 
     if (rec->is_profile) {
-        ctseg_buf_cstr(text, "Records of type profile are not taken yet");
-        return CTSEG_CODE_OTHER;
+        return ctseg_intake_profile(&rec->in, &rec->profile, now_ms, text);
     }
 
     if (!rec->is_event) {
@@ -616,64 +354,75 @@ ctseg_upload_verdict(ctseg_upload_record_t *rec, int64_t now_ms,
         return CTSEG_CODE_TYPE;
     }
 
-    if (rec->bad_id >= 0) {
-        ctseg_buf_fmt(text, "%s must be a string or a number of at most %d"
-                      " bytes",
-                      rec->bad_id == CTSEG_ID_OBJECT ? "objectId"
-                      : rec->bad_id == CTSEG_ID_IDENTITY ? "identity"
-                      : rec->bad_id == CTSEG_ID_EMAIL ? "email"
-                      : rec->bad_id == CTSEG_ID_PHONE ? "phone"
-                      : rec->bad_id == CTSEG_ID_FBID ? "FBID" : "GPID",
-                      CTSEG_ID_LEN_MAX);
-
-        return rec->bad_id == CTSEG_ID_OBJECT ? CTSEG_CODE_OBJECT_ID
-                                              : CTSEG_CODE_STRUCTURE;
-    }
-
-    if (!ctseg_upload_has_identity(ev)) {
-        ctseg_buf_cstr(text, "One of identity, objectId, FBID or GPID is"
-                       " required");
-        return CTSEG_CODE_NO_IDENTITY;
-    }
-
-    if (rec->bad_name || ev->name.len == 0) {
-        ctseg_buf_cstr(text, "Event name is missing: evtName must be a"
-                       " string that is not empty");
-        return CTSEG_CODE_NO_NAME;
-    }
-
-    if (ev->name.len > CTSEG_NAME_LEN_MAX) {
-        ctseg_buf_fmt(text, "Event structure invalid: evtName has %zu bytes,"
-                      " at most %d are taken", ev->name.len,
-                      CTSEG_NAME_LEN_MAX);
-        return CTSEG_CODE_STRUCTURE;
-    }
-
-    if (!ctseg_upload_ts(rec, now_ms)) {
-        ctseg_buf_cstr(text, "ts must be seconds or milliseconds since"
-                       " 1970-01-01 UTC");
-        return CTSEG_CODE_TS;
-    }
-
-    return ctseg_upload_data_verdict(rec, text);
+    return ctseg_intake_event(&rec->in, &rec->data, now_ms, text);
 }
 
 
 static bool
-ctseg_upload_keep(ctseg_upload_ctx_t *ctx)
+ctseg_upload_record_end(ctseg_upload_ctx_t *ctx, const char *end)
 {
-    unsigned         n;
-    ctseg_event_t   *events;
-    ctseg_upload_t  *u;
+    int          code;
+    size_t       mark;
+    ctseg_str_t  record;
 
-    u = ctx->u;
+    record.data = ctx->rec.start;
+    record.len = (size_t) (end - ctx->rec.start);
+
+    mark = ctseg_upload_open(ctx->u);
+    code = ctseg_upload_verdict(&ctx->rec, ctx->now_ms, &ctx->u->unprocessed);
+
+    if (ctseg_upload_close(ctx->u, mark, code, &ctx->rec.in.event, record)) {
+        return true;
+    }
+
+    ctx->rc = ctseg_err(ctx->err, CTSEG_NOMEM, "out of memory");
+
+    return false;
+}
+
+
+/* the text is written where it belongs, and taken back if all is well */
+
+size_t
+ctseg_upload_open(ctseg_upload_t *u)
+{
+    size_t  mark;
+
+    mark = u->unprocessed.len;
+
+    ctseg_buf_cstr(&u->unprocessed, mark == 0
+                   ? "{\"status\":\"fail\",\"error\":\""
+                   : ",{\"status\":\"fail\",\"error\":\"");
+
+    return mark;
+}
+
+
+bool
+ctseg_upload_close(ctseg_upload_t *u, size_t mark, int code,
+    const ctseg_event_t *ev, ctseg_str_t record)
+{
+    unsigned        n;
+    ctseg_event_t  *events;
+
+    if (code != 0) {
+        ctseg_buf_fmt(&u->unprocessed, "\",\"code\":%d,\"record\":", code);
+        ctseg_buf_str(&u->unprocessed, record);
+        ctseg_buf_char(&u->unprocessed, '}');
+
+        u->nfailed++;
+        u->refused[ctseg_refusal_of(code)]++;
+
+        return true;
+    }
+
+    u->unprocessed.len = mark;
 
     if (u->nevents == u->allocated) {
         n = u->allocated == 0 ? 64 : u->allocated * 2;
 
         events = realloc(u->events, n * sizeof(ctseg_event_t));
         if (events == NULL) {
-            ctx->rc = ctseg_err(ctx->err, CTSEG_NOMEM, "out of memory");
             return false;
         }
 
@@ -681,50 +430,7 @@ ctseg_upload_keep(ctseg_upload_ctx_t *ctx)
         u->allocated = n;
     }
 
-    u->events[u->nevents] = ctx->rec.event;
-
-    if (ctx->rec.event.kind != CTSEG_KIND_CUSTOM) {
-        u->events[u->nevents].name.len = 0;
-    }
-
-    u->nevents++;
-
-    return true;
-}
-
-
-static bool
-ctseg_upload_record_end(ctseg_upload_ctx_t *ctx, const char *end)
-{
-    int           code;
-    size_t        mark;
-    ctseg_str_t   record;
-    ctseg_buf_t  *out;
-
-    out = &ctx->u->unprocessed;
-    mark = out->len;
-
-    /* the text is written where it belongs, and taken back if all is well */
-
-    ctseg_buf_cstr(out, mark == 0 ? "{\"status\":\"fail\",\"error\":\""
-                                  : ",{\"status\":\"fail\",\"error\":\"");
-
-    code = ctseg_upload_verdict(&ctx->rec, ctx->now_ms, out);
-
-    if (code == 0) {
-        out->len = mark;
-        return ctseg_upload_keep(ctx);
-    }
-
-    record.data = ctx->rec.start;
-    record.len = (size_t) (end - ctx->rec.start);
-
-    ctseg_buf_fmt(out, "\",\"code\":%d,\"record\":", code);
-    ctseg_buf_str(out, record);
-    ctseg_buf_char(out, '}');
-
-    ctx->u->nfailed++;
-    ctx->u->refused[ctseg_refusal_of(code)]++;
+    u->events[u->nevents++] = *ev;
 
     return true;
 }

@@ -1,6 +1,6 @@
 /*
  * CleverTap's upload body: {"d":[record, ...]} (developer docs, "Upload
- * Events"), records of type event, with its per-record codes ("API Errors").
+ * Events", "Upload User Profiles"), with its per-record codes ("API Errors").
  * Any thread; no clock.
  */
 
@@ -8,42 +8,29 @@
 #define CTSEG_UPLOAD_H
 
 
-#include "../base/ctseg_json.h"
-#include "../model/ctseg_event.h"
-#include "ctseg_refusal.h"
+#include "ctseg_intake.h"
 
 
 #define CTSEG_UPLOAD_RECORDS_MAX  1000  /* "Upload Events": per call */
-#define CTSEG_UPLOAD_DEPTH_MAX    16    /* containers, the root included */
-#define CTSEG_UPLOAD_ITEMS_MAX    256   /* Charged: Items ("Platform
-                                           Considerations") */
-
-
-/* record codes of CleverTap's page "API Errors" */
-
-#define CTSEG_CODE_NO_NAME      509
-#define CTSEG_CODE_STRUCTURE    512
-#define CTSEG_CODE_PROPERTIES   522
-#define CTSEG_CODE_NO_IDENTITY  523
-#define CTSEG_CODE_TYPE         524
-#define CTSEG_CODE_TS           525
-#define CTSEG_CODE_OBJECT_ID    526
-#define CTSEG_CODE_OTHER        555
 
 
 /*
  * What became of one body.  A zeroed struct is ready; it can be used again
  * after ctseg_upload_reset, and keeps its memory.  Events are slices of the
- * body, which must outlive them.
+ * body, which must outlive them; those of a webhook also of "own", and end
+ * with the next reset.
  */
 
 typedef struct {
-    ctseg_event_t  *events;         /* the good ones, in order */
+    ctseg_event_t  *events;         /* the good ones, in order, profiles
+                                       among them */
     unsigned        nevents;
     unsigned        allocated;
     unsigned        nfailed;
     unsigned        refused[CTSEG_REFUSAL_N];   /* nfailed by reason */
     ctseg_buf_t     unprocessed;    /* JSON items with commas between them */
+    ctseg_buf_t     own;            /* what of the events is no slice of the
+                                       body */
 } ctseg_upload_t;
 
 
@@ -71,6 +58,17 @@ void ctseg_upload_render(ctseg_buf_t *out, const ctseg_upload_t *u);
 
 void ctseg_upload_render_fail(ctseg_buf_t *out, int status,
     const char *error, const char *detail);
+
+/*
+ * For readers of other bodies whose result has this form: the verdict on one
+ * record.  After "open" the reason goes into u->unprocessed; "close" keeps it
+ * with the record's text, or takes it back and adds the event when code is 0.
+ * false: no memory for the event.
+ */
+
+size_t ctseg_upload_open(ctseg_upload_t *u);
+bool ctseg_upload_close(ctseg_upload_t *u, size_t mark, int code,
+    const ctseg_event_t *ev, ctseg_str_t record);
 
 
 #endif /* CTSEG_UPLOAD_H */

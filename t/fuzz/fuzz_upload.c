@@ -42,7 +42,7 @@ check_event(const ctseg_event_t *ev, ctseg_str_t body)
     if (ev->props.len != 0) {
         fuzz_check(ev->props.len <= CTSEG_PROPS_LEN_MAX);
         fuzz_check(ev->props.data[0] == '{');
-        fuzz_check(fuzz_is_json(ev->props, CTSEG_UPLOAD_DEPTH_MAX));
+        fuzz_check(fuzz_is_json(ev->props, CTSEG_INTAKE_DEPTH_MAX));
     }
 }
 
@@ -150,7 +150,7 @@ check_count(ctseg_str_t body, const ctseg_upload_t *u)
     a = ctseg_arena_create();
     fuzz_check(a != NULL);
 
-    if (ctseg_json_parse(a, body, CTSEG_UPLOAD_DEPTH_MAX, 100000, &root, NULL)
+    if (ctseg_json_parse(a, body, CTSEG_INTAKE_DEPTH_MAX, 100000, &root, NULL)
         == CTSEG_OK)
     {
         root = ctseg_json_get(root, "d");
@@ -199,7 +199,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    fuzz_check(fuzz_is_json(body, CTSEG_UPLOAD_DEPTH_MAX));
+    fuzz_check(fuzz_is_json(body, CTSEG_INTAKE_DEPTH_MAX));
     fuzz_check(u.nevents + u.nfailed <= CTSEG_UPLOAD_RECORDS_MAX);
     check_count(body, &u);
 

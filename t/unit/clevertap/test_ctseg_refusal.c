@@ -24,6 +24,9 @@ test_words(void **state)
     } cases[] = {
         { 509, "no_name" },
         { 512, "structure" },
+        { 514, "profile" },
+        { 515, "profile" },
+        { 516, "profile" },
         { 522, "properties" },
         { 523, "no_identity" },
         { 524, "type" },
@@ -45,6 +48,8 @@ test_words(void **state)
     assert_int_equal(seen, (1u << CTSEG_REFUSAL_N) - 1);
     assert_string_equal(ctseg_refusal_name(ctseg_refusal_of(0)), "other");
     assert_string_equal(ctseg_refusal_name(ctseg_refusal_of(999)), "other");
+    assert_string_equal(ctseg_refusal_name(ctseg_refusal_of(513)), "other");
+    assert_string_equal(ctseg_refusal_name(ctseg_refusal_of(517)), "other");
     assert_null(ctseg_refusal_name(CTSEG_REFUSAL_N));
 }
 

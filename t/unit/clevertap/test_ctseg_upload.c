@@ -99,7 +99,7 @@ test_verdicts(void **state)
         { 524, "{" OK_RECORD ",\"type\":\"Event\"}", "Type" },
         { 524, "{" OK_RECORD ",\"type\":1}", "Type" },
         { 524, "{" OK_RECORD ",\"type\":{\"type\":\"event\"}}", "Type" },
-        { 555, "{" OK_RECORD ",\"type\":\"profile\"}", "profile" },
+        { 524, "{" OK_RECORD ",\"type\":\"Profile\"}", "Type" },
 
         { 523, "{\"type\":\"event\",\"evtName\":\"x\"}", "identity" },
         { 523, "{" OK_RECORD ",\"identity\":\"\"}", "identity" },
@@ -483,7 +483,7 @@ test_limits(void **state)
         ctseg_buf_cstr(&b, "{\"d\":[{" OK_RECORD
                        ",\"evtData\":{\"Items\":[");
 
-        for (i = 0; i < CTSEG_UPLOAD_ITEMS_MAX + (unsigned) extra; i++) {
+        for (i = 0; i < CTSEG_INTAKE_ITEMS_MAX + (unsigned) extra; i++) {
             ctseg_buf_cstr(&b, i != 0 ? ",{}" : "{}");
         }
 

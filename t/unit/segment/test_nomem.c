@@ -14,7 +14,7 @@
 #define EVENTS  200
 
 
-/* an upload of many events with all that costs memory, one of them wrong */
+/* an upload of many events with all that costs memory, two of them wrong */
 
 static ctseg_str_t
 body(void)
@@ -26,7 +26,9 @@ body(void)
         return ctseg_buf_slice(&b);
     }
 
-    ctseg_buf_cstr(&b, "{\"d\":[{\"evtName\":7}");
+    ctseg_buf_cstr(&b, "{\"d\":[{\"evtName\":7},{\"type\":\"profile\","
+                   "\"identity\":\"p\",\"$id\":\"\\u00e9\","
+                   "\"profileData\":{\"Email\":\"bad\"}}");
 
     for (i = 0; i < EVENTS; i++) {
         ctseg_buf_fmt(&b, ",{\"type\":\"event\",\"evtName\":\"Caf\\u00e9 %u\","
@@ -66,7 +68,7 @@ events(ctseg_buf_t *out)
     rc = ctseg_upload_parse(&u, body(), TEST_TIME_MS, &err);
 
     if (rc == CTSEG_OK) {
-        assert_int_equal(u.nfailed, 1);
+        assert_int_equal(u.nfailed, 2);
         assert_int_equal(u.nevents, EVENTS);
         ctseg_upload_render(out, &u);
 

@@ -181,8 +181,8 @@ my @refused = (
 	[ 526, 'objectId an array',	e(objectId => '["a"]') ],
 	[ 526, 'objectId true',		e(objectId => 'true') ],
 	[ 526, 'objectId of 513 bytes',	e(objectId => "\"x$long\"") ],
-	[ 555, 'a profile',		'{"type":"profile","identity":"x",'
-		. '"profileData":{"Name":"y"}}' ],
+	[ 514, 'a gender',		'{"type":"profile","identity":"x",'
+		. '"profileData":{"Gender":"y"}}' ],
 );
 
 my $before = last_sequence();

@@ -2,8 +2,9 @@
  * The catalog: one table of the names that CleverTap gives to events, in the
  * order of their numbers, and the two sets made of them.  Collectors look up
  * every event's name here, exports get their masks here, the API its page.
- * The comparison is byte by byte: a name in another spelling is a custom
- * event, and guessing that two spellings mean the same is not done here.
+ * Exact names are found first.  CleverTap itself takes names without regard
+ * to case and spaces, and its pages write some of them in both numbers, so
+ * those spellings are found as well; nothing else is guessed.
  */
 
 #include "ctseg_catalog.h"
@@ -17,6 +18,8 @@
 #define CTSEG_CATALOG_ENGAGEMENT  18
 #define CTSEG_CATALOG_LONGEST     26    /* bytes of the longest name */
 #define CTSEG_CATALOG_SAME        4    /* names of one length, at most */
+#define CTSEG_CATALOG_PLAIN       45
+#define CTSEG_CATALOG_PLAIN_LEN   25   /* bytes of the longest plain name */
 
 
 typedef struct {
@@ -107,6 +110,75 @@ static const uint8_t
 };
 
 
+/*
+ * The names in the plain form that a lookup brings other spellings to: small
+ * letters without spaces, each noun in both its numbers.  Ordered by length.
+ */
+
+static const struct {
+    ctseg_str_t  name;
+    uint8_t      kind;
+} ctseg_catalog_plain[CTSEG_CATALOG_PLAIN] =
+{
+    { ctseg_string("replysent"), 16 },
+    { ctseg_string("utmvisited"), 21 },
+    { ctseg_string("applaunched"), 18 },
+    { ctseg_string("repliessent"), 16 },
+    { ctseg_string("appinstalled"), 19 },
+    { ctseg_string("appslaunched"), 18 },
+    { ctseg_string("controlgroup"), 6 },
+    { ctseg_string("appsinstalled"), 19 },
+    { ctseg_string("controlgroups"), 6 },
+    { ctseg_string("appuninstalled"), 20 },
+    { ctseg_string("pushimpression"), 4 },
+    { ctseg_string("appsuninstalled"), 20 },
+    { ctseg_string("pushimpressions"), 4 },
+    { ctseg_string("geoclusterexited"), 15 },
+    { ctseg_string("notificationsent"), 1 },
+    { ctseg_string("sessionconcluded"), 8 },
+    { ctseg_string("webhookdelivered"), 23 },
+    { ctseg_string("appversionchanged"), 17 },
+    { ctseg_string("geoclusterentered"), 14 },
+    { ctseg_string("geoclustersexited"), 15 },
+    { ctseg_string("notificationssent"), 1 },
+    { ctseg_string("sessionsconcluded"), 8 },
+    { ctseg_string("statetransitioned"), 9 },
+    { ctseg_string("webhooksdelivered"), 23 },
+    { ctseg_string("appversionschanged"), 17 },
+    { ctseg_string("geoclustersentered"), 14 },
+    { ctseg_string("notificationviewed"), 2 },
+    { ctseg_string("statestransitioned"), 9 },
+    { ctseg_string("abexperimentstopped"), 11 },
+    { ctseg_string("channelunsubscribed"), 7 },
+    { ctseg_string("notificationclicked"), 3 },
+    { ctseg_string("notificationreplied"), 5 },
+    { ctseg_string("notificationsviewed"), 2 },
+    { ctseg_string("abexperimentrendered"), 10 },
+    { ctseg_string("abexperimentsstopped"), 11 },
+    { ctseg_string("channelsunsubscribed"), 7 },
+    { ctseg_string("notificationsclicked"), 3 },
+    { ctseg_string("notificationsreplied"), 5 },
+    { ctseg_string("abexperimentrolledout"), 12 },
+    { ctseg_string("abexperimentsrendered"), 10 },
+    { ctseg_string("notificationdelivered"), 22 },
+    { ctseg_string("abexperimentsrolledout"), 12 },
+    { ctseg_string("notificationsdelivered"), 22 },
+    { ctseg_string("abexperimentdisqualified"), 13 },
+    { ctseg_string("abexperimentsdisqualified"), 13 }
+};
+
+
+/* where the plain names of each length begin */
+
+static const uint8_t
+    ctseg_catalog_plain_of[CTSEG_CATALOG_PLAIN_LEN + 2] =
+{
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2,
+    4, 7, 9, 11, 13, 17, 24, 28, 33, 38, 41, 43,
+    43, 44, 45
+};
+
+
 static const char  *const ctseg_catalog_sets[] = {
     NULL,
     "system",
@@ -133,7 +205,7 @@ ctseg_catalog_name(unsigned kind)
 
 
 unsigned
-ctseg_catalog_find(ctseg_str_t name)
+ctseg_catalog_exact(ctseg_str_t name)
 {
     unsigned        i, kind;
     const uint8_t  *same;
@@ -151,6 +223,51 @@ ctseg_catalog_find(ctseg_str_t name)
             == 0)
         {
             return kind;
+        }
+    }
+
+    return CTSEG_KIND_CUSTOM;
+}
+
+
+/* the first byte that no plain name has is the end of it */
+
+unsigned
+ctseg_catalog_find(ctseg_str_t name)
+{
+    char      c, plain[CTSEG_CATALOG_PLAIN_LEN];
+    size_t    i, len;
+    unsigned  kind, n;
+
+    kind = ctseg_catalog_exact(name);
+
+    if (kind != CTSEG_KIND_CUSTOM) {
+        return kind;
+    }
+
+    for (i = 0, len = 0; i < name.len; i++) {
+        c = name.data[i];
+
+        if (c == ' ') {
+            continue;
+        }
+
+        if (c >= 'A' && c <= 'Z') {
+            c = (char) (c - 'A' + 'a');
+        }
+
+        if (c < 'a' || c > 'z' || len == sizeof(plain)) {
+            return CTSEG_KIND_CUSTOM;
+        }
+
+        plain[len++] = c;
+    }
+
+    for (n = ctseg_catalog_plain_of[len]; n < ctseg_catalog_plain_of[len + 1];
+         n++)
+    {
+        if (memcmp(ctseg_catalog_plain[n].name.data, plain, len) == 0) {
+            return ctseg_catalog_plain[n].kind;
         }
     }
 

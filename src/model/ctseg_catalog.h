@@ -39,9 +39,14 @@ typedef enum {
 
 ctseg_str_t ctseg_catalog_name(unsigned kind);
 
-/* kind of a decoded name, compared byte by byte; 0 if not catalogued */
+/*
+ * Kind of a decoded name, 0 if it is not catalogued: without regard to the
+ * case of letters, to spaces and to the number of a noun, so that "push
+ * impression" is one; and compared byte by byte.
+ */
 
 unsigned ctseg_catalog_find(ctseg_str_t name);
+unsigned ctseg_catalog_exact(ctseg_str_t name);
 
 /* members of SYSTEM, ENGAGEMENT, or ALL (custom ones included) */
 

@@ -135,7 +135,7 @@ ctseg_export_parse_names(ctseg_export_parse_t *x, const ctseg_json_t *events)
             continue;
         }
 
-        kind = ctseg_catalog_find(v->text);
+        kind = ctseg_catalog_exact(v->text);
 
         if (kind == CTSEG_KIND_CUSTOM) {
             ctseg_problem(x->problems, path,

@@ -75,9 +75,13 @@ test_misses(void **state)
     ctseg_str_t  s, none = { 0, NULL };
 
     static const char  *const others[] = {
-        "Charged", "Product Viewed", "notification sent", "NotificationSent",
-        "Push Impression", "App Upgraded", "Notification Sent ",
-        " Notification Sent", "Stayed", "AB Experiment Disqualified!"
+        "Charged", "Product Viewed", "notification_sent", "Notification-Sent",
+        "Push Impressionss", "App Upgraded", "Notification Sents",
+        "Notification\tSent", "Stayed", "AB Experiment Disqualified!", " ",
+        "App Launched Today", "My App Launched", "AppLaunche", "A/B Experiment"
+        " Stopped", "\xc3\x84pp Launched", "App Launched\xc2\xa0",
+        "Apps Versions Changed", "Pushes Impressions", "App",
+        "ABExperimentsDisqualifieds", "ABExperimentsDisqualifiedabcdefghij"
     };
 
     (void) state;
@@ -100,13 +104,85 @@ test_misses(void **state)
             text[j] ^= 1;
             assert_int_equal(ctseg_catalog_find(s), 0);
             text[j] ^= 1;
+            text[j] ^= 0x20;
+            assert_int_equal(ctseg_catalog_exact(s), 0);
+            text[j] ^= 0x20;
 
             s.len = j;
-            assert_int_equal(ctseg_catalog_find(s), 0);
+            assert_int_equal(ctseg_catalog_exact(s), 0);
+            assert_int_equal(ctseg_catalog_find(s),
+                             i == 3 && j == len - 1 ? 4 : 0);
         }
 
         s.len = len + 1;
         assert_int_equal(ctseg_catalog_find(s), 0);
+    }
+}
+
+
+static void
+test_spellings(void **state)
+{
+    char         text[2048];
+    size_t       i, j, n;
+    ctseg_str_t  s;
+
+    static const struct {
+        const char  *name;
+        unsigned     kind;
+    } cases[] = {
+        { "Push Impression", 4 },
+        { "PUSHIMPRESSION", 4 },
+        { "GeoCluster Entered", 14 },
+        { "Geo Cluster Exited", 15 },
+        { "Geoclusters Exited", 15 },
+        { "notificationclicked", 3 },
+        { "Notifications Sent", 1 },
+        { "notificationssent", 1 },
+        { " Notification Sent ", 1 },
+        { "Utm Visited", 21 },
+        { "replies sent", 16 },
+        { "App Versions Changed", 17 },
+        { "Webhooks Delivered", 23 },
+        { "Ab experiments rolledout", 12 },
+        { "AB Experiments Disqualified", 13 },
+        { "Control Groups", 6 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < N(cases); i++) {
+        s = ctseg_str(cases[i].name);
+        assert_int_equal(ctseg_catalog_find(s), cases[i].kind);
+        assert_int_equal(ctseg_catalog_exact(s), 0);
+    }
+
+    /* each name small, great, and with three spaces behind every letter */
+
+    for (i = 0; i < N(test_names); i++) {
+        s.data = text;
+        s.len = strlen(test_names[i]);
+
+        for (j = 0; j < s.len; j++) {
+            text[j] = test_names[i][j];
+            text[j] |= text[j] == ' ' ? 0 : 0x20;
+        }
+
+        assert_int_equal(ctseg_catalog_find(s), i + 1);
+
+        for (j = 0; j < s.len; j++) {
+            text[j] &= text[j] == ' ' ? 0x20 : 0x5f;
+        }
+
+        assert_int_equal(ctseg_catalog_find(s), i + 1);
+
+        for (j = 0, n = s.len, s.len = 0; j < n; j++) {
+            text[s.len++] = test_names[i][j];
+            memcpy(text + s.len, "   ", 3);
+            s.len += 3;
+        }
+
+        assert_int_equal(ctseg_catalog_find(s), i + 1);
     }
 }
 
@@ -236,6 +312,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_misses),
+        cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_sets),
         cmocka_unit_test(test_set_names),
         cmocka_unit_test(test_render)

@@ -47,7 +47,7 @@ WARN =		-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion \
 		-Werror
 UNIT_CFLAGS =	-std=c11 -D_GNU_SOURCE -g -O1 $(WARN) \
 		$(SANITIZE_$(PROFILE))
-UNIT_LIBS =	-lcmocka -lyajl -llmdb -lcurl -lcrypto -lpthread
+UNIT_LIBS =	-lcmocka -lyajl -llmdb -lcurl -lcrypto -lz -lpthread
 
 # fuzz targets are always watched, also in their short form
 
@@ -55,7 +55,7 @@ CLANG =		clang
 FUZZ_CFLAGS =	-std=c11 -D_GNU_SOURCE -g -O1 $(WARN) \
 		-fsanitize=address,undefined -fno-sanitize-recover=all \
 		-fno-omit-frame-pointer
-FUZZ_LIBS =	-lyajl -llmdb -lcrypto -lpthread
+FUZZ_LIBS =	-lyajl -llmdb -lcrypto -lz -lpthread
 FUZZ_SECONDS ?=	60
 FUZZ_JOBS ?=	2
 FUZZ ?=		$(FUZZ_NAMES)

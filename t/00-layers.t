@@ -39,6 +39,7 @@ my %pure = map { $_ => 1 } qw/ base model segment clevertap store
 my @library = (
 	[ qr{^lmdb\.h$}, qr{^src/store/ctseg_store_lmdb}, 'LMDB' ],
 	[ qr{^yajl/}, qr{^src/base/ctseg_json\.c$}, 'yajl' ],
+	[ qr{^zlib\.h$}, qr{^src/base/ctseg_gzip\.c$}, 'zlib' ],
 	[ qr{^curl/}, qr{^src/clevertap/ctseg_curl\.c$}, 'curl' ],
 	[ qr{^openssl/}, qr{^src/base/ctseg_hash\.c$}, 'OpenSSL' ],
 	[ qr{^(?:libpq-fe\.h|postgresql/)}, qr{^src/store/ctseg_store_pg},

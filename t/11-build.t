@@ -57,7 +57,8 @@ for (
 	['lmdb.h', 'the LMDB library', 'liblmdb-dev'],
 	['yajl_parse.h', 'the yajl 2 library', 'libyajl-dev'],
 	['curl.h', 'the curl library', 'libcurl4-openssl-dev'],
-	['evp.h', "OpenSSL's crypto library", 'libssl-dev'])
+	['evp.h', "OpenSSL's crypto library", 'libssl-dev'],
+	['zlib.h', 'the zlib library', 'zlib1g-dev'])
 {
 	my ($header, $what, $package) = @$_;
 

@@ -10,7 +10,7 @@
 set -eu
 
 build="gcc libc6-dev make nginx nginx-dev liblmdb-dev libyajl-dev"
-build="$build libcurl4-openssl-dev libssl-dev"
+build="$build libcurl4-openssl-dev libssl-dev zlib1g-dev"
 run="perl curl"
 
 case "${1-build}" in

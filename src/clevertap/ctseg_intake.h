@@ -26,7 +26,7 @@
 
 typedef enum {
     CTSEG_INTAKE_EVENT = 0,             /* scalars, and Items of Charged */
-    CTSEG_INTAKE_PROFILE,               /* scalars, arrays of them, operators */
+    CTSEG_INTAKE_PROFILE,               /* also arrays of them, operators */
     CTSEG_INTAKE_ANY                    /* anything: from CleverTap itself */
 } ctseg_intake_rule_t;
 

@@ -28,7 +28,9 @@ check_event(const ctseg_event_t *ev, ctseg_str_t body)
 {
     unsigned  i;
 
-    fuzz_check(ev->kind <= CTSEG_KIND_LAST);
+    fuzz_check(ev->kind <= CTSEG_KIND_LAST || ev->kind == CTSEG_KIND_PROFILE);
+    fuzz_check(is_inside(ev->own_id, body));
+    fuzz_check(ev->own_id.len <= 12 * CTSEG_INTAKE_OWN_ID_MAX);
     fuzz_check((ev->kind == CTSEG_KIND_CUSTOM) == (ev->name.len != 0));
     fuzz_check(ev->name.len <= CTSEG_NAME_LEN_MAX);
     fuzz_check(ev->time_ms >= 0 && ev->time_ms < 100000000000000LL);
@@ -44,6 +46,49 @@ check_event(const ctseg_event_t *ev, ctseg_str_t body)
         fuzz_check(ev->props.data[0] == '{');
         fuzz_check(fuzz_is_json(ev->props, CTSEG_INTAKE_DEPTH_MAX));
     }
+}
+
+
+/*
+ * Values are scalars, arrays of them, or one operator with its operand; no
+ * object stands anywhere else.
+ */
+
+static void
+check_profile(const ctseg_event_t *ev)
+{
+    ctseg_str_t     rest;
+    ctseg_json_t   *root, *v, *w;
+    ctseg_arena_t  *a;
+
+    a = ctseg_arena_create();
+    fuzz_check(a != NULL);
+
+    rest = ev->props;
+
+    if (rest.len != 0
+        && ctseg_json_parse(a, rest, CTSEG_INTAKE_DEPTH_MAX, 100000, &root,
+                            NULL) == CTSEG_OK)
+    {
+        fuzz_check(root->n <= CTSEG_PROPS_N_MAX);
+
+        for (v = root->child; v != NULL; v = v->next) {
+            w = v;
+
+            if (v->type == CTSEG_JSON_OBJECT) {
+                fuzz_check(v->n == 1 && v->child->key.data[0] == '$');
+                w = v->child;
+            }
+
+            fuzz_check(w->type != CTSEG_JSON_OBJECT);
+
+            for (w = w->child; w != NULL; w = w->next) {
+                fuzz_check(w->type < CTSEG_JSON_ARRAY);
+            }
+        }
+    }
+
+    ctseg_arena_destroy(a);
 }
 
 
@@ -208,7 +253,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     for (i = 0; i < u.nevents; i++) {
         check_event(&u.events[i], body);
-        check_message(&u.events[i], i + 1);
+
+        if (u.events[i].kind == CTSEG_KIND_PROFILE) {
+            check_profile(&u.events[i]);
+
+        } else {
+            check_message(&u.events[i], i + 1);
+        }
     }
 
     check_block(&u);

@@ -64,6 +64,13 @@ static ngx_command_t  ngx_http_ctseg_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ctseg_account"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
+      ngx_http_ctseg_account,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("ctseg_collect"),
       NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
       ngx_http_ctseg_collect,

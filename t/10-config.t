@@ -150,6 +150,40 @@ like(($t->test_config)[1], qr{\[warn\].*"\Q$dir\E/store"\ may\ grow\ to\ .*
 	the\ disk\ is\ full\ before}x, '... with a warning');
 
 
+# ---- accounts ----
+
+like(($t->test_config)[1], qr/\[warn\].*"ctseg_collect" asks nobody for a/,
+	'uploads without an account: a warning');
+
+$t->write_file('one', "secret-1\n");
+$t->write_file('two', 'secret-2');
+$t->write_file('longest', ('x' x 256) . "\n");
+$t->write_file($_->[0], $_->[1]) for [ empty => '' ], [ newline => "\n" ],
+	[ lines => "secret-3\nsecret-4\n" ], [ long => 'x' x 257 ],
+	[ nul => "secret\0-5" ];
+
+accepts('two accounts', HTTP => 'ctseg_account A %%TESTDIR%%/one; '
+	. 'ctseg_account B %%TESTDIR%%/two;');
+unlike(($t->test_config)[1], qr/asks nobody|secret/,
+	'... without a warning, and without the passcodes');
+accepts('the longest passcode', HTTP =>
+	'ctseg_account A %%TESTDIR%%/longest;');
+accepts('an account and no location for it', COLLECT => '',
+	HTTP => 'ctseg_account A %%TESTDIR%%/one;');
+
+refuses('an account twice', qr/account "A" is duplicate/, HTTP =>
+	'ctseg_account A %%TESTDIR%%/one; ctseg_account A %%TESTDIR%%/two;');
+refuses('an account without a file', qr/open\(\) "[^"]*none" failed/,
+	HTTP => 'ctseg_account A %%TESTDIR%%/none;');
+refuses('an account without a name', qr/needs the id of an account/,
+	HTTP => 'ctseg_account "" %%TESTDIR%%/one;');
+refuses("a passcode: $_", qr/"[^"]*$_" must hold a passcode: one line of 1/,
+	HTTP => "ctseg_account A %%TESTDIR%%/$_;")
+	for qw/ empty newline lines long nul /;
+refuses('an account in a server', qr/"ctseg_account" directive is not/,
+	SERVER => 'ctseg_account A %%TESTDIR%%/one;');
+
+
 # ---- the thread pool ----
 
 refuses('an unknown thread pool', qr/unknown thread pool "nopool"/,

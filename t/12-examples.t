@@ -73,6 +73,8 @@ my $no = system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
 is($no, 0, 'a certificate for the examples')
 	or diag($t->read_file('openssl.out'));
 
+$t->write_file('clevertap.passcode', "aaa-bbb-ccc\n");
+
 sub adapt {
 	my ($text) = @_;
 

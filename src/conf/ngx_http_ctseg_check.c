@@ -51,6 +51,12 @@ ngx_http_ctseg_check_conf(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    if (mcf->collects && mcf->accounts == NULL) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"ctseg_collect\" asks nobody for a passcode, since "
+                      "there is no \"ctseg_account\"");
+    }
+
     for (i = 0; i < CTSEG_REGION_N; i++) {
         region = &mcf->regions[i];
 

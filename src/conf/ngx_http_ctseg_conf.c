@@ -46,6 +46,8 @@ ngx_http_ctseg_create_main_conf(ngx_conf_t *cf)
      *
      *     mcf->path = NULL;
      *     mcf->pool_name = { 0, NULL };
+     *     mcf->accounts = NULL;
+     *     mcf->collects = 0;
      *     mcf->regions[] = { { 0, NULL }, ... };
      *     mcf->needed_by = { 0, NULL };
      */

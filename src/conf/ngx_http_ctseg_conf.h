@@ -28,6 +28,14 @@ typedef struct {
 } ngx_http_ctseg_region_t;
 
 
+/* ctseg_account */
+
+typedef struct {
+    ngx_str_t                 id;
+    ngx_str_t                 passcode;         /* secret */
+} ngx_http_ctseg_account_t;
+
+
 typedef struct {
     ngx_path_t               *path;     /* ctseg_store; NULL: none */
     ngx_path_t               *events_path;
@@ -40,6 +48,9 @@ typedef struct {
     ngx_str_t                 pool_name;
     ngx_thread_pool_t        *pool;
     ngx_flag_t                custom_events;
+    ngx_array_t              *accounts; /* who may upload; NULL: anybody */
+    ngx_uint_t                collects;         /* there is a location that
+                                                   takes uploads */
 
     ngx_http_ctseg_region_t   regions[CTSEG_REGION_N];
     ngx_shm_zone_t           *rates;    /* the engine's */
@@ -76,6 +87,7 @@ char *ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
 char *ngx_http_ctseg_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_ctseg_segment(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ctseg_account(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* remember that a directive needs a store */
 

@@ -12,6 +12,7 @@
 #include "../bridge/ngx_http_ctseg_count.h"
 #include "../bridge/ngx_http_ctseg_ctx.h"
 #include "ngx_http_ctseg_collect.h"
+#include "ngx_http_ctseg_credentials.h"
 #include "ngx_http_ctseg_group.h"
 #include "ngx_http_ctseg_reply.h"
 
@@ -56,9 +57,10 @@ ngx_http_ctseg_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_ctseg_loc_conf_t  *lcf = conf;
 
-    ngx_str_t                 *value;
-    ngx_uint_t                 i;
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_str_t                   *value;
+    ngx_uint_t                   i;
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_ctseg_main_conf_t  *mcf;
 
     if (lcf->collect != NGX_CONF_UNSET) {
         return "is duplicate";
@@ -95,6 +97,9 @@ ngx_http_ctseg_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     lcf->collect = 1;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ctseg_module);
+    mcf->collects = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_ctseg_collect_handler;
@@ -145,6 +150,16 @@ ngx_http_ctseg_collect_handler(ngx_http_request_t *r)
                : ngx_http_ctseg_collect_fail(r, NGX_HTTP_NOT_ALLOWED,
                                    "Method not allowed",
                                    "events are sent by POST");
+    }
+
+    if (!ngx_http_ctseg_may_upload(r)) {
+        rc = ngx_http_discard_request_body(r);
+
+        return rc != NGX_OK ? rc
+               : ngx_http_ctseg_collect_fail(r, NGX_HTTP_UNAUTHORIZED,
+                                   "Invalid credentials",
+                                   "X-CleverTap-Account-Id and "
+                                   "X-CleverTap-Passcode name no account");
     }
 
     if (!ngx_http_ctseg_is_json(r)) {

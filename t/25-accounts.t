@@ -177,6 +177,18 @@ is($c->request('POST', '/1/upload', headers('W8R-1', $passcode{'W8R-1'}),
 $want++;
 
 
+# ---- ids are those of an account ----
+
+my $own = { d => [ { type => 'event', identity => 'ann', '$id' => 'same',
+	evtName => 'App Launched' } ] };
+for my $id ('W8R-1', 'TEST-2', 'W8R-1') {
+	my $a = at('POST', '/1/upload', headers($id, $passcode{$id}), $own);
+	is($a->{json}{processed}, 1, "an event with an id of $id");
+}
+$want += 2;
+is(collected(), $want, '... is another account\'s no copy');
+
+
 # ---- a copy ----
 
 is(upload('/tapped')->{body}, "clevertap\n",

@@ -35,7 +35,7 @@ my $midnight = epoch($start) - 1800;
 my @today = (frequency => { kind => 'one_time', range => 'today' });
 my @four = (frequency => { kind => 'recurring', every_hours => 4 });
 my @live = (frequency => { kind => 'live' });
-my @custom = ('Charged', 'Product Viewed', 'app launched');
+my @custom = ('Charged', 'Product Viewed', 'App_Launched');
 my %set;				# see exported_sets()
 my $r;					# the row at work
 

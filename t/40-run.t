@@ -149,7 +149,8 @@ is(scalar(grep { $by{$_->{messageId}} } received('cut2')), 0,
 
 # ---- which events ----
 
-my @custom = ('Charged', "Caf\xc3\xa9", 'app launched', 'App Launched ');
+my @custom = ('Charged', "Caf\xc3\xa9", 'App_Launched',
+	'App Launched Today');
 my $then = $now - 40 * 86400;
 my $day = day($then);
 my $i = 2000;

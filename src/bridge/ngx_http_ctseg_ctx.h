@@ -13,6 +13,7 @@
 
 typedef struct {
     ngx_uint_t   collected;         /* events taken from this request */
+    ngx_str_t    account;           /* whose they are, or empty */
     unsigned     is_collect:1;
     unsigned     is_counted:1;      /* by its answer, as a request */
 

@@ -130,6 +130,8 @@ ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (clcf->noname && clcf->handler == NULL && prev->handler != NULL) {
         conf->collect = prev->collect;
+        conf->format = prev->format;
+        conf->event = prev->event;
         conf->api = prev->api;
         conf->api_write = prev->api_write;
         conf->metrics = prev->metrics;

@@ -65,8 +65,20 @@ typedef struct {
 } ngx_http_ctseg_main_conf_t;
 
 
+/* what a collect location takes */
+
+typedef enum {
+    NGX_HTTP_CTSEG_FORMAT_AUTO = 0,     /* upload or webhook, as it looks */
+    NGX_HTTP_CTSEG_FORMAT_UPLOAD,
+    NGX_HTTP_CTSEG_FORMAT_WEBHOOK,
+    NGX_HTTP_CTSEG_FORMAT_FILE
+} ngx_http_ctseg_format_e;
+
+
 typedef struct {
     ngx_flag_t                collect;
+    ngx_uint_t                format;   /* ngx_http_ctseg_format_e */
+    ngx_str_t                 event;    /* of webhooks; empty: none */
     ngx_flag_t                api;
     ngx_flag_t                api_write;
     ngx_flag_t                metrics;

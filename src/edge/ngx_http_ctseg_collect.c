@@ -9,10 +9,12 @@
  * commit.
  */
 
+#include "../base/ctseg_str.h"
 #include "../bridge/ngx_http_ctseg_count.h"
 #include "../bridge/ngx_http_ctseg_ctx.h"
 #include "ngx_http_ctseg_collect.h"
 #include "ngx_http_ctseg_credentials.h"
+#include "ngx_http_ctseg_file.h"
 #include "ngx_http_ctseg_group.h"
 #include "ngx_http_ctseg_reply.h"
 
@@ -22,6 +24,9 @@
 #define NGX_HTTP_CTSEG_QUEUE_BYTES   (64 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_QUEUE_ITEMS   16384
 #define NGX_HTTP_CTSEG_FORGOT_EVERY  3600       /* s */
+#define NGX_HTTP_CTSEG_EVENT_LEN     512
+#define NGX_HTTP_CTSEG_WEIGHT        64
+#define NGX_HTTP_CTSEG_INFLATE       (64 * 1024 * 1024)
 
 
 typedef struct {
@@ -52,6 +57,24 @@ static ngx_http_ctseg_queue_t  ngx_http_ctseg_queue;
 static ngx_str_t  ngx_http_ctseg_json_type = ngx_string("application/json");
 
 
+static ngx_int_t
+ngx_http_ctseg_collect_format(ngx_str_t *value, ngx_uint_t *format)
+{
+    ngx_uint_t  i;
+
+    static const char  *formats[] = { "auto", "upload", "webhook", "file" };
+
+    for (i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (ngx_strcmp(value->data + 7, formats[i]) == 0) {
+            *format = i;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_ERROR;
+}
+
+
 char *
 ngx_http_ctseg_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -59,6 +82,7 @@ ngx_http_ctseg_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t                   *value;
     ngx_uint_t                   i;
+    ctseg_str_t                  name;
     ngx_http_core_loc_conf_t    *clcf;
     ngx_http_ctseg_main_conf_t  *mcf;
 
@@ -78,22 +102,50 @@ ngx_http_ctseg_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_strcmp(value[i].data, "format=upload") == 0
-            || ngx_strcmp(value[i].data, "format=auto") == 0)
-        {
+        if (ngx_strncmp(value[i].data, "format=", 7) == 0) {
+
+            if (ngx_http_ctseg_collect_format(&value[i], &lcf->format)
+                != NGX_OK)
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "format \"%s\" is not supported, "
+                                   "\"upload\", \"webhook\", \"file\" or "
+                                   "\"auto\" is expected",
+                                   value[i].data + 7);
+                return NGX_CONF_ERROR;
+            }
+
             continue;
         }
 
-        if (ngx_strncmp(value[i].data, "format=", 7) == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "format \"%s\" is not supported, \"upload\" "
-                               "or \"auto\" is expected", value[i].data + 7);
-            return NGX_CONF_ERROR;
+        if (ngx_strncmp(value[i].data, "event=", 6) == 0) {
+            lcf->event.data = value[i].data + 6;
+            lcf->event.len = value[i].len - 6;
+            name = ngx_http_ctseg_slice(&lcf->event);
+
+            if (name.len == 0 || name.len > NGX_HTTP_CTSEG_EVENT_LEN
+                || ctseg_utf8_check(name) != name.len)
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid event \"%V\", a name of 1 to %d "
+                                   "bytes of UTF-8 is expected",
+                                   &lcf->event, NGX_HTTP_CTSEG_EVENT_LEN);
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
         }
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter \"%V\"", &value[i]);
         return NGX_CONF_ERROR;
+    }
+
+    if (lcf->event.len != 0
+        && lcf->format != NGX_HTTP_CTSEG_FORMAT_AUTO
+        && lcf->format != NGX_HTTP_CTSEG_FORMAT_WEBHOOK)
+    {
+        return "has an event for webhooks, and a format that takes none";
     }
 
     lcf->collect = 1;
@@ -136,62 +188,73 @@ ngx_http_ctseg_collect_init(ngx_http_ctseg_worker_t *worker)
 }
 
 
+/* refuse a request whose body nobody has read */
+
+static ngx_int_t
+ngx_http_ctseg_collect_deny(ngx_http_request_t *r, ngx_uint_t status,
+    const char *error, const char *detail)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_discard_request_body(r);
+
+    return rc != NGX_OK ? rc
+                        : ngx_http_ctseg_collect_fail(r, status, error,
+                                                      detail);
+}
+
+
 static ngx_int_t
 ngx_http_ctseg_collect_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                 rc;
-    ngx_http_ctseg_ctx_t     *ctx;
-    ngx_http_ctseg_worker_t  *worker;
+    ngx_int_t                   rc;
+    ngx_str_t                   account;
+    ngx_uint_t                  files;
+    ngx_http_ctseg_ctx_t       *ctx;
+    ngx_http_ctseg_worker_t    *worker;
+    ngx_http_ctseg_loc_conf_t  *lcf;
 
-    if (r->method != NGX_HTTP_POST) {
-        rc = ngx_http_discard_request_body(r);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
 
-        return rc != NGX_OK ? rc
-               : ngx_http_ctseg_collect_fail(r, NGX_HTTP_NOT_ALLOWED,
-                                   "Method not allowed",
-                                   "events are sent by POST");
+    files = lcf->format == NGX_HTTP_CTSEG_FORMAT_FILE;
+
+    if (r->method != NGX_HTTP_POST && !(files && r->method == NGX_HTTP_PUT)) {
+        return ngx_http_ctseg_collect_deny(r, NGX_HTTP_NOT_ALLOWED,
+                                           "Method not allowed",
+                                           files
+                                           ? "files are sent by PUT or POST"
+                                           : "events are sent by POST");
     }
 
-    if (!ngx_http_ctseg_may_upload(r)) {
-        rc = ngx_http_discard_request_body(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_ctseg_collect_fail(r, NGX_HTTP_UNAUTHORIZED,
-                                   "Invalid credentials",
-                                   "X-CleverTap-Account-Id and "
-                                   "X-CleverTap-Passcode name no account");
+    if (!ngx_http_ctseg_may_upload(r, &account)) {
+        return ngx_http_ctseg_collect_deny(r, NGX_HTTP_UNAUTHORIZED,
+                                           "Invalid credentials",
+                                           "X-CleverTap-Account-Id and "
+                                           "X-CleverTap-Passcode name no "
+                                           "account");
     }
 
-    if (!ngx_http_ctseg_is_json(r)) {
-        rc = ngx_http_discard_request_body(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_ctseg_collect_fail(r,
-                                   NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                   "Unsupported media type",
-                                   "Content-Type must be application/json");
+    if (!files && !ngx_http_ctseg_is_json(r)) {
+        return ngx_http_ctseg_collect_deny(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                           "Unsupported media type",
+                                           "Content-Type must be "
+                                           "application/json");
     }
 
-    if (ngx_http_ctseg_is_encoded(r)) {
-        rc = ngx_http_discard_request_body(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_ctseg_collect_fail(r,
-                                   NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                   "Unsupported content encoding",
-                                   "Content-Encoding must be absent");
+    if (ngx_http_ctseg_is_encoded(r) && !ngx_http_ctseg_is_gzip(r)) {
+        return ngx_http_ctseg_collect_deny(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                           "Unsupported content encoding",
+                                           "Content-Encoding must be gzip or "
+                                           "absent");
     }
 
     worker = ngx_http_ctseg_worker();
 
     if (worker == NULL || worker->store == NULL) {
-        rc = ngx_http_discard_request_body(r);
-
-        return rc != NGX_OK ? rc
-               : ngx_http_ctseg_collect_fail(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                   "Store is not available",
-                                   "the store could not be opened, see the "
-                                   "error log");
+        return ngx_http_ctseg_collect_deny(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                           "Store is not available",
+                                           "the store could not be opened, "
+                                           "see the error log");
     }
 
     ctx = ngx_http_ctseg_ctx(r);
@@ -200,6 +263,11 @@ ngx_http_ctseg_collect_handler(ngx_http_request_t *r)
     }
 
     ctx->is_collect = 1;
+    ctx->account = account;
+
+    if (files) {
+        return ngx_http_ctseg_file_handler(r, worker);
+    }
 
     r->request_body_in_single_buf = 1;
 
@@ -218,10 +286,11 @@ static ngx_int_t
 ngx_http_ctseg_collect_fail(ngx_http_request_t *r, ngx_uint_t status,
     const char *error, const char *detail)
 {
-    ngx_int_t                rc;
-    ngx_uint_t               n;
-    ctseg_buf_t              answer;
-    ngx_http_ctseg_header_t  header;
+    ngx_int_t                   rc;
+    ngx_uint_t                  n;
+    ctseg_buf_t                 answer;
+    ngx_http_ctseg_header_t     header;
+    ngx_http_ctseg_loc_conf_t  *lcf;
 
     ngx_memzero(&answer, sizeof(ctseg_buf_t));
     n = 0;
@@ -239,9 +308,15 @@ ngx_http_ctseg_collect_fail(ngx_http_request_t *r, ngx_uint_t status,
         n = 1;
 
     } else if (status == NGX_HTTP_NOT_ALLOWED) {
+        lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
+
         ngx_str_set(&header.name, "Allow");
         ngx_str_set(&header.value, "POST");
         n = 1;
+
+        if (lcf->format == NGX_HTTP_CTSEG_FORMAT_FILE) {
+            ngx_str_set(&header.value, "POST, PUT");
+        }
     }
 
     ngx_http_ctseg_collect_count(r, status);
@@ -280,14 +355,35 @@ ngx_http_ctseg_item_free(ngx_http_ctseg_item_t *item)
 }
 
 
+/*
+ * What a body may become counts in a group, so that little is in memory at a
+ * time: gzip becomes up to a thousand times as large, a webhook a few hundred.
+ */
+
+static size_t
+ngx_http_ctseg_collect_weight(ngx_http_ctseg_item_t *item)
+{
+    if (item->inflate != 0
+        || item->format == NGX_HTTP_CTSEG_FORMAT_WEBHOOK)
+    {
+        return item->body.len * NGX_HTTP_CTSEG_WEIGHT;
+    }
+
+    return item->body.len;
+}
+
+
 static void
 ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                 rc;
-    ngx_str_t                 value;
-    ngx_http_ctseg_item_t    *item;
-    ngx_http_ctseg_queue_t   *q;
-    ngx_http_ctseg_worker_t  *worker;
+    ngx_int_t                   rc;
+    ngx_str_t                   value;
+    ngx_http_ctseg_item_t      *item;
+    ngx_http_ctseg_queue_t     *q;
+    ngx_http_ctseg_worker_t    *worker;
+    ngx_http_ctseg_ctx_t       *ctx;
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_ctseg_loc_conf_t  *lcf;
 
     q = &ngx_http_ctseg_queue;
     worker = ngx_http_ctseg_worker();
@@ -310,6 +406,22 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
 
     item->r = r;
 
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_ctseg_module);
+
+    item->account = ctx->account;
+    item->format = lcf->format;
+    item->event = lcf->event;
+
+    if (ngx_http_ctseg_is_gzip(r)) {
+        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+        item->inflate = clcf->client_max_body_size != 0
+                        ? (size_t) clcf->client_max_body_size
+                        : NGX_HTTP_CTSEG_INFLATE;
+    }
+
     if (ngx_http_arg(r, (u_char *) "dryRun", 6, &value) == NGX_OK
         && value.len == 1 && value.data[0] == '1')
     {
@@ -328,6 +440,7 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
     q->tail = &item->next;
     q->nitems++;
     q->bytes += item->body.len;
+    item->weight = ngx_http_ctseg_collect_weight(item);
 
     if (!q->busy) {
         ngx_http_ctseg_collect_start(worker);
@@ -340,7 +453,7 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
 static void
 ngx_http_ctseg_collect_start(ngx_http_ctseg_worker_t *worker)
 {
-    size_t                   bytes;
+    size_t                   bytes, weight;
     ngx_uint_t               n;
     ngx_http_ctseg_item_t   *item, *next, **last;
     ngx_http_ctseg_queue_t  *q;
@@ -358,17 +471,19 @@ again:
     q->turn = !q->turn;
 
     bytes = 0;
+    weight = 0;
     n = 0;
     last = &q->head;
 
     do {
         item = *last;
         bytes += item->body.len;
+        weight += item->weight;
         n++;
         last = &item->next;
 
     } while (*last != NULL && n < NGX_HTTP_CTSEG_GROUP_ITEMS
-             && bytes + (*last)->body.len <= NGX_HTTP_CTSEG_GROUP_BYTES);
+             && weight + (*last)->weight <= NGX_HTTP_CTSEG_GROUP_BYTES);
 
     group->items = q->head;
     group->seq = ++worker->producer_seq;

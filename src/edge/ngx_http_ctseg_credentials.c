@@ -27,14 +27,16 @@ ngx_http_ctseg_differs(ngx_str_t *given, ngx_str_t *ours)
 
 
 ngx_uint_t
-ngx_http_ctseg_may_upload(ngx_http_request_t *r)
+ngx_http_ctseg_may_upload(ngx_http_request_t *r, ngx_str_t *account_id)
 {
     ngx_str_t                   *id, *passcode;
-    ngx_uint_t                   i, found;
+    ngx_uint_t                   i, found, same;
     ngx_http_ctseg_account_t    *account;
     ngx_http_ctseg_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_ctseg_module);
+
+    ngx_str_null(account_id);
 
     if (mcf->accounts == NULL) {
         return 1;
@@ -53,9 +55,15 @@ ngx_http_ctseg_may_upload(ngx_http_request_t *r)
     found = 0;
 
     for (i = 0; i < mcf->accounts->nelts; i++) {
-        found |= (ngx_http_ctseg_differs(id, &account[i].id)
-                  | ngx_http_ctseg_differs(passcode, &account[i].passcode))
-                 == 0;
+        same = (ngx_http_ctseg_differs(id, &account[i].id)
+                | ngx_http_ctseg_differs(passcode, &account[i].passcode))
+               == 0;
+
+        if (same) {
+            *account_id = account[i].id;
+        }
+
+        found |= same;
     }
 
     return found;

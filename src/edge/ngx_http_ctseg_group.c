@@ -11,6 +11,8 @@
  */
 
 #include "../base/ctseg_str.h"
+#include "../base/ctseg_gzip.h"
+#include "../clevertap/ctseg_webhook.h"
 #include "ngx_http_ctseg_group.h"
 
 
@@ -96,7 +98,8 @@ ngx_http_ctseg_group_own(ngx_http_ctseg_group_t *g,
     own->at = g->nevents;
     own->dropped = 0;
 
-    if (!ctseg_mark_raw(&g->hash, CTSEG_MARK_EVENT, ctseg_str(""), own_id,
+    if (!ctseg_mark_raw(&g->hash, CTSEG_MARK_EVENT,
+                        ngx_http_ctseg_slice(&item->account), own_id,
                         own->key))
     {
         return false;
@@ -146,33 +149,52 @@ ngx_http_ctseg_item_fail(ngx_http_ctseg_item_t *item, ngx_uint_t status,
 }
 
 
-static void
-ngx_http_ctseg_item_parse(ngx_http_ctseg_group_t *g,
-    ngx_http_ctseg_item_t *item, int64_t now_ms)
+/* the body as text: as it came, or in text, which is the caller's */
+
+static ctseg_rc_t
+ngx_http_ctseg_item_body(ngx_http_ctseg_item_t *item, ctseg_buf_t *text,
+    ctseg_str_t *body, ctseg_err_t *err)
 {
-    char             detail[320];
-    ctseg_rc_t       rc;
-    ngx_uint_t       i;
-    ctseg_err_t      err;
-    ctseg_str_t      body;
-    ctseg_upload_t  *u;
+    ctseg_rc_t  rc;
 
-    u = &g->upload;
-    ctseg_upload_reset(u);
+    body->data = item->body.data;
+    body->len = item->body.len;
 
-    if (!ngx_http_ctseg_body_complete(&item->body)) {
-        ngx_http_ctseg_item_fail(item, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                                 "Internal error", "the body could not be "
-                                 "read back from its temporary file");
-        return;
+    if (item->inflate == 0) {
+        return CTSEG_OK;
     }
 
-    body.data = item->body.data;
-    body.len = item->body.len;
+    rc = ctseg_gzip_inflate(*body, item->inflate, text, err);
+    *body = ctseg_buf_slice(text);
 
-    ngx_memzero(&err, sizeof(ctseg_err_t));
+    return rc;
+}
 
-    rc = ctseg_upload_parse(u, body, now_ms, &err);
+
+/* what is in it, by the format of its location */
+
+static ctseg_rc_t
+ngx_http_ctseg_item_read(ngx_http_ctseg_item_t *item, ctseg_upload_t *u,
+    ctseg_str_t body, int64_t now_ms, ctseg_err_t *err)
+{
+    if (item->format == NGX_HTTP_CTSEG_FORMAT_WEBHOOK
+        || (item->format == NGX_HTTP_CTSEG_FORMAT_AUTO
+            && ctseg_webhook_is(body)))
+    {
+        return ctseg_webhook_parse(u, body,
+                                   ngx_http_ctseg_slice(&item->event),
+                                   now_ms, err);
+    }
+
+    return ctseg_upload_parse(u, body, now_ms, err);
+}
+
+
+static void
+ngx_http_ctseg_item_refuse(ngx_http_ctseg_item_t *item, ctseg_rc_t rc,
+    const char *many, ctseg_err_t *err)
+{
+    char  detail[320];
 
     if (rc == CTSEG_NOMEM) {
         ngx_http_ctseg_item_fail(item, NGX_HTTP_SERVICE_UNAVAILABLE,
@@ -180,19 +202,27 @@ ngx_http_ctseg_item_parse(ngx_http_ctseg_group_t *g,
         return;
     }
 
-    if (rc != CTSEG_OK) {
-        (void) snprintf(detail, sizeof(detail), "%s at byte %zu",
-                        err.text, err.offset);
+    (void) snprintf(detail, sizeof(detail), "%s at byte %zu", err->text,
+                    err->offset);
 
-        ngx_http_ctseg_item_fail(item,
-                                 rc == CTSEG_TOOBIG
-                                 ? NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
-                                 : NGX_HTTP_BAD_REQUEST,
-                                 rc == CTSEG_TOOBIG ? "Too many records"
-                                                    : "Malformed request",
-                                 detail);
+    if (rc == CTSEG_TOOBIG) {
+        ngx_http_ctseg_item_fail(item, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                 many, detail);
         return;
     }
+
+    ngx_http_ctseg_item_fail(item, NGX_HTTP_BAD_REQUEST, "Malformed request",
+                             detail);
+}
+
+
+/* the events of u are in the blocks, or the item has failed */
+
+static void
+ngx_http_ctseg_item_take(ngx_http_ctseg_group_t *g,
+    ngx_http_ctseg_item_t *item, ctseg_upload_t *u)
+{
+    ngx_uint_t  i;
 
     item->status = NGX_HTTP_OK;
     ctseg_upload_render(&item->answer, u);
@@ -222,6 +252,49 @@ ngx_http_ctseg_item_parse(ngx_http_ctseg_group_t *g,
 
     item->collected = u->nevents;
     item->stores = 1;
+}
+
+
+static void
+ngx_http_ctseg_item_parse(ngx_http_ctseg_group_t *g,
+    ngx_http_ctseg_item_t *item, int64_t now_ms)
+{
+    ctseg_rc_t       rc;
+    ctseg_buf_t      text;
+    ctseg_err_t      err;
+    ctseg_str_t      body;
+    ctseg_upload_t  *u;
+
+    u = &g->upload;
+    ctseg_upload_reset(u);
+
+    if (!ngx_http_ctseg_body_complete(&item->body)) {
+        ngx_http_ctseg_item_fail(item, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                 "Internal error", "the body could not be "
+                                 "read back from its temporary file");
+        return;
+    }
+
+    ngx_memzero(&text, sizeof(ctseg_buf_t));
+    ngx_memzero(&err, sizeof(ctseg_err_t));
+
+    rc = ngx_http_ctseg_item_body(item, &text, &body, &err);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_item_refuse(item, rc, "Content Too Large", &err);
+
+    } else {
+        rc = ngx_http_ctseg_item_read(item, u, body, now_ms, &err);
+
+        if (rc == CTSEG_OK) {
+            ngx_http_ctseg_item_take(g, item, u);
+
+        } else {
+            ngx_http_ctseg_item_refuse(item, rc, "Too many records", &err);
+        }
+    }
+
+    ctseg_buf_free(&text);
 }
 
 

@@ -22,6 +22,12 @@ struct ngx_http_ctseg_item_s {
     ngx_http_ctseg_item_t  *next;
     ngx_http_request_t     *r;          /* not for the thread */
     ngx_http_ctseg_body_t   body;
+    ngx_uint_t              format;     /* ngx_http_ctseg_format_e */
+    ngx_str_t               event;      /* of webhooks; nginx.conf's */
+    ngx_str_t               account;    /* nginx.conf's, or empty */
+    size_t                  inflate;    /* gzip, of so many bytes at most; 0:
+                                           it is no gzip */
+    size_t                  weight;     /* what it counts in a group */
     unsigned                dry_run:1;
     unsigned                stores:1;   /* depends on the append */
 

@@ -303,6 +303,25 @@ ngx_http_ctseg_is_encoded(ngx_http_request_t *r)
 }
 
 
+ngx_uint_t
+ngx_http_ctseg_is_gzip(ngx_http_request_t *r)
+{
+    ngx_str_t  *value;
+
+    value = ngx_http_ctseg_header_in(r, "content-encoding",
+                                     sizeof("content-encoding") - 1);
+
+    /* x-gzip: RFC 9110, section 8.4.1.3 */
+
+    return value != NULL
+           && ((value->len == 4
+                && ngx_strncasecmp(value->data, (u_char *) "gzip", 4) == 0)
+               || (value->len == 6
+                   && ngx_strncasecmp(value->data, (u_char *) "x-gzip", 6)
+                      == 0));
+}
+
+
 ngx_str_t *
 ngx_http_ctseg_header_in(ngx_http_request_t *r, const char *name, size_t len)
 {

@@ -73,6 +73,7 @@ ngx_uint_t ngx_http_ctseg_is_json(ngx_http_request_t *r);
 /* is there a Content-Encoding other than identity? */
 
 ngx_uint_t ngx_http_ctseg_is_encoded(ngx_http_request_t *r);
+ngx_uint_t ngx_http_ctseg_is_gzip(ngx_http_request_t *r);
 
 /* a request header by its lower-case name, NULL if absent */
 

@@ -15,6 +15,7 @@
 /* kinds; their texts are part of what is on the disk */
 
 #define CTSEG_MARK_EVENT  "event"       /* an event by its client's own id */
+#define CTSEG_MARK_PART   "part"        /* a part of an export file */
 
 
 /*

@@ -1,0 +1,564 @@
+/*
+ * One line of an export file.  It is judged as the record of an upload is, by
+ * ctseg_intake.c; what is particular to files is here: wall times, and facts
+ * of the device and the session, which lie beside the properties and become
+ * some of them.
+ */
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctseg_file_line.h"
+#include "ctseg_intake.h"
+#include "../base/ctseg_str.h"
+
+
+#define CTSEG_FILE_KEYS_MAX    (CTSEG_PROPS_N_MAX + 1)
+#define CTSEG_FILE_EXTRAS_MAX  64
+
+
+/* depths as ctseg_json.h counts them */
+
+#define CTSEG_FILE_FIELD   1
+#define CTSEG_FILE_INNER   2
+
+
+typedef enum {
+    CTSEG_FILE_OTHER = 0,
+    CTSEG_FILE_PROFILE,
+    CTSEG_FILE_TS,
+    CTSEG_FILE_NAME,
+    CTSEG_FILE_PROPS,
+    CTSEG_FILE_DEVICE,
+    CTSEG_FILE_SESSION,
+    CTSEG_FILE_GROUP
+} ctseg_file_field_t;
+
+
+typedef struct {
+    ctseg_str_t  key;                   /* raw, with its quotes */
+    ctseg_str_t  value;                 /* raw */
+} ctseg_file_extra_t;
+
+
+/* notes on the line at hand */
+
+typedef struct {
+    ctseg_intake_t         in;
+    ctseg_intake_data_t    data;
+    ctseg_file_field_t     field;
+    ctseg_str_t            key;         /* at depth 2, raw */
+    int                    id;          /* what it names: ctseg_id_e, or -1 */
+    bool                   all;         /* it is all_identities */
+    ctseg_str_t            first;       /* of all_identities, raw */
+    bool                   is_object;
+
+    ctseg_str_t            keys[CTSEG_FILE_KEYS_MAX];   /* of eventProps */
+    unsigned               nkeys;
+    ctseg_file_extra_t     extras[CTSEG_FILE_EXTRAS_MAX];
+    unsigned               nextras;
+    const char            *start;       /* of an extra that is a container */
+} ctseg_file_notes_t;
+
+
+/* deviceInfo says shortly what properties of events say in these words */
+
+static const struct {
+    ctseg_str_t  name;
+    ctseg_str_t  key;
+} ctseg_file_device[] = {
+    { ctseg_string("appVersion"), ctseg_string("\"CT App Version\"") },
+    { ctseg_string("sdkVersion"), ctseg_string("\"CT SDK Version\"") },
+    { ctseg_string("osVersion"), ctseg_string("\"CT OS Version\"") },
+    { ctseg_string("make"), ctseg_string("\"Make\"") },
+    { ctseg_string("model"), ctseg_string("\"Model\"") }
+};
+
+static const struct {
+    ctseg_str_t         name;
+    ctseg_file_field_t  field;
+} ctseg_file_fields[] = {
+    { ctseg_string("profile"), CTSEG_FILE_PROFILE },
+    { ctseg_string("ts"), CTSEG_FILE_TS },
+    { ctseg_string("eventProps"), CTSEG_FILE_PROPS },
+    { ctseg_string("eventName"), CTSEG_FILE_NAME },
+    { ctseg_string("deviceInfo"), CTSEG_FILE_DEVICE },
+    { ctseg_string("sessionProps"), CTSEG_FILE_SESSION },
+    { ctseg_string("controlGroupName"), CTSEG_FILE_GROUP }
+};
+
+static const struct {
+    ctseg_str_t  name;
+    ctseg_id_e   id;
+} ctseg_file_ids[] = {
+    { ctseg_string("identity"), CTSEG_ID_IDENTITY },
+    { ctseg_string("objectId"), CTSEG_ID_OBJECT },
+    { ctseg_string("email"), CTSEG_ID_EMAIL },
+    { ctseg_string("phone"), CTSEG_ID_PHONE }
+};
+
+
+static ctseg_file_field_t
+ctseg_file_field(ctseg_str_t name)
+{
+    size_t  i;
+
+    for (i = 0; i < sizeof(ctseg_file_fields) / sizeof(ctseg_file_fields[0]);
+         i++)
+    {
+        if (ctseg_str_eq(name, ctseg_file_fields[i].name)) {
+            return ctseg_file_fields[i].field;
+        }
+    }
+
+    return CTSEG_FILE_OTHER;
+}
+
+
+static void
+ctseg_file_profile_key(ctseg_file_notes_t *line, ctseg_str_t name)
+{
+    size_t  i;
+
+    line->id = -1;
+    line->all = ctseg_str_is(name, "all_identities");
+
+    for (i = 0; i < sizeof(ctseg_file_ids) / sizeof(ctseg_file_ids[0]); i++) {
+        if (ctseg_str_eq(name, ctseg_file_ids[i].name)) {
+            line->id = (int) ctseg_file_ids[i].id;
+        }
+    }
+}
+
+
+static void
+ctseg_file_profile(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
+{
+    if (t->type == CTSEG_JSON_KEY) {
+        if (t->depth == CTSEG_FILE_FIELD) {
+            ctseg_file_profile_key(line, t->text);
+        }
+
+        return;
+    }
+
+    if (t->depth == CTSEG_FILE_INNER && line->id >= 0
+        && t->type < CTSEG_JSON_KEY)
+    {
+        ctseg_intake_id(&line->in, (ctseg_id_e) line->id, t);
+    }
+
+    /* the list, or the one there is */
+
+    if (line->all && line->first.len == 0 && t->type == CTSEG_JSON_STRING
+        && t->depth <= CTSEG_FILE_INNER + 1
+        && !ctseg_intake_is_blank(t->text))
+    {
+        line->first = ctseg_intake_inside(t->raw);
+    }
+}
+
+
+static void
+ctseg_file_extra(ctseg_file_notes_t *line, ctseg_str_t key, const char *start,
+    const char *end)
+{
+    ctseg_file_extra_t  *extra;
+
+    if (line->nextras == CTSEG_FILE_EXTRAS_MAX) {
+        return;
+    }
+
+    extra = &line->extras[line->nextras++];
+    extra->key = key;
+    extra->value.data = start;
+    extra->value.len = (size_t) (end - start);
+}
+
+
+static ctseg_str_t
+ctseg_file_device_key(ctseg_str_t raw)
+{
+    size_t       i;
+    ctseg_str_t  name;
+
+    name = ctseg_intake_inside(raw);
+
+    for (i = 0; i < sizeof(ctseg_file_device) / sizeof(ctseg_file_device[0]);
+         i++)
+    {
+        if (ctseg_str_eq(name, ctseg_file_device[i].name)) {
+            return ctseg_file_device[i].key;
+        }
+    }
+
+    return raw;
+}
+
+
+/* a member of deviceInfo or sessionProps */
+
+static void
+ctseg_file_member(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
+{
+    if (t->type == CTSEG_JSON_KEY) {
+        if (t->depth == CTSEG_FILE_FIELD) {
+            line->key = line->field == CTSEG_FILE_DEVICE
+                        ? ctseg_file_device_key(t->raw) : t->raw;
+        }
+
+        return;
+    }
+
+    if (t->depth != CTSEG_FILE_INNER) {
+        return;
+    }
+
+    switch (t->type) {
+
+    case CTSEG_JSON_ARRAY:
+    case CTSEG_JSON_OBJECT:
+        line->start = t->raw.data;
+        return;
+
+    case CTSEG_JSON_ARRAY_END:
+    case CTSEG_JSON_OBJECT_END:
+        ctseg_file_extra(line, line->key, line->start, t->raw.data + 1);
+        return;
+
+    case CTSEG_JSON_NULL:
+        return;
+
+    default:
+        ctseg_file_extra(line, line->key, t->raw.data,
+                         t->raw.data + t->raw.len);
+    }
+}
+
+
+static void
+ctseg_file_props(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
+{
+    if (t->type == CTSEG_JSON_KEY && t->depth == CTSEG_FILE_FIELD
+        && line->nkeys < CTSEG_FILE_KEYS_MAX)
+    {
+        line->keys[line->nkeys++] = t->raw;
+    }
+
+    ctseg_intake_data(&line->data, CTSEG_FILE_FIELD, t);
+}
+
+
+static bool
+ctseg_file_token(void *data, const ctseg_json_token_t *t)
+{
+    ctseg_file_notes_t  *line;
+
+    static const ctseg_str_t  group = ctseg_string("\"controlGroupName\"");
+
+    line = data;
+
+    if (t->depth == 0) {
+        if (t->type == CTSEG_JSON_KEY) {
+            line->field = ctseg_file_field(t->text);
+
+        } else if (t->type == CTSEG_JSON_OBJECT) {
+            line->is_object = true;
+        }
+
+        return true;
+    }
+
+    switch (line->field) {
+
+    case CTSEG_FILE_PROFILE:
+        ctseg_file_profile(line, t);
+        break;
+
+    case CTSEG_FILE_TS:
+        if (t->depth == CTSEG_FILE_FIELD) {
+            ctseg_intake_ts(&line->in, t);
+        }
+
+        break;
+
+    case CTSEG_FILE_NAME:
+        if (t->depth == CTSEG_FILE_FIELD) {
+            ctseg_intake_name(&line->in, t);
+        }
+
+        break;
+
+    case CTSEG_FILE_PROPS:
+        ctseg_file_props(line, t);
+        break;
+
+    case CTSEG_FILE_DEVICE:
+    case CTSEG_FILE_SESSION:
+        ctseg_file_member(line, t);
+        break;
+
+    case CTSEG_FILE_GROUP:
+        if (t->depth == CTSEG_FILE_FIELD && t->type == CTSEG_JSON_STRING
+            && !ctseg_intake_is_blank(t->text))
+        {
+            ctseg_file_extra(line, group, t->raw.data,
+                             t->raw.data + t->raw.len);
+        }
+
+        break;
+
+    default:
+        break;
+    }
+
+    return true;
+}
+
+
+/* ---- times ---- */
+
+
+/* 20260102030405, wall time of the account; false: no such time */
+
+static bool
+ctseg_file_wall(const ctseg_zone_t *zone, int64_t ts, int64_t *ms)
+{
+    char           date[CTSEG_DATE_LEN + 1];
+    ctseg_civil_t  c;
+
+    if (ts < 10000000000000LL || ts > 99991231235959LL) {
+        return false;
+    }
+
+    (void) snprintf(date, sizeof(date), "%04d-%02d-%02d",
+                    (int) (ts / 10000000000LL),
+                    (int) (ts / 100000000LL % 100),
+                    (int) (ts / 1000000LL % 100));
+
+    memset(&c, 0, sizeof(ctseg_civil_t));
+
+    if (!ctseg_date_parse(ctseg_str(date), &c)) {
+        return false;
+    }
+
+    c.hour = (int) (ts / 10000 % 100);
+    c.min = (int) (ts / 100 % 100);
+    c.sec = (int) (ts % 100);
+
+    if (c.hour > 23 || c.min > 59 || c.sec > 59) {
+        return false;
+    }
+
+    *ms = zone->to_instant(zone, &c);
+
+    return true;
+}
+
+
+static int
+ctseg_file_judge_ts(const ctseg_zone_t *zone, ctseg_intake_t *in,
+    ctseg_buf_t *text)
+{
+    int64_t  ms;
+
+    if (in->ts_type == CTSEG_JSON_NULL) {
+        ctseg_buf_cstr(text, "ts is missing");
+        return CTSEG_CODE_TS;
+    }
+
+    if (!in->bad_ts && (ctseg_intake_epoch(in->ts, &ms)
+                        || ctseg_file_wall(zone, in->ts, &ms)))
+    {
+        in->event.time_ms = ms;
+        return 0;
+    }
+
+    ctseg_buf_cstr(text, "ts must be a time of 14 digits (yyyymmddHHMMSS), or"
+                   " seconds or milliseconds since 1970-01-01 UTC");
+
+    return CTSEG_CODE_TS;
+}
+
+
+/* ---- what lies beside the properties ---- */
+
+
+static bool
+ctseg_file_has_key(const ctseg_file_notes_t *line, ctseg_str_t key)
+{
+    unsigned  i;
+
+    for (i = 0; i < line->nkeys; i++) {
+        if (ctseg_str_eq(line->keys[i], key)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* a fact that the properties have already is theirs */
+
+static void
+ctseg_file_merge(ctseg_buf_t *out, ctseg_file_notes_t *line)
+{
+    size_t       empty;
+    unsigned     i;
+    ctseg_str_t  raw;
+
+    raw = line->data.raw;
+
+    ctseg_buf_reset(out);
+
+    if (line->nextras == 0 || line->nkeys > CTSEG_PROPS_N_MAX) {
+        return;
+    }
+
+    /* all but the closing brace */
+
+    if (raw.len != 0) {
+        raw.len--;
+        ctseg_buf_str(out, raw);
+
+    } else {
+        ctseg_buf_char(out, '{');
+    }
+
+    empty = line->nkeys == 0 ? out->len : 0;
+
+    for (i = 0; i < line->nextras; i++) {
+        if (ctseg_file_has_key(line, line->extras[i].key)) {
+            continue;
+        }
+
+        if (out->len != empty) {
+            ctseg_buf_char(out, ',');
+        }
+
+        ctseg_buf_str(out, line->extras[i].key);
+        ctseg_buf_char(out, ':');
+        ctseg_buf_str(out, line->extras[i].value);
+
+        if (line->nkeys < CTSEG_FILE_KEYS_MAX) {
+            line->keys[line->nkeys++] = line->extras[i].key;
+        }
+    }
+
+    ctseg_buf_char(out, '}');
+
+    line->data.raw = ctseg_buf_slice(out);
+    line->data.nprops = line->nkeys;
+}
+
+
+/* ---- lines ---- */
+
+
+static int
+ctseg_file_verdict(const ctseg_file_head_t *head, ctseg_file_notes_t *line,
+    ctseg_buf_t *props, ctseg_buf_t *text)
+{
+    int              code;
+    unsigned         i;
+    ctseg_intake_t  *in;
+
+    in = &line->in;
+
+    if (!line->is_object) {
+        ctseg_buf_cstr(text, "Event structure invalid: a line must be an"
+                       " object");
+        return CTSEG_CODE_STRUCTURE;
+    }
+
+    if (in->event.name.len == 0 && !in->bad_name) {
+        in->event.name = head->name;
+        in->event.kind = head->kind;
+        in->is_charged = head->is_charged;
+    }
+
+    for (i = 0; i < CTSEG_ID_N; i++) {
+        if (in->event.id[i].len != 0) {
+            break;
+        }
+    }
+
+    if (i == CTSEG_ID_N && line->first.len <= CTSEG_ID_LEN_MAX) {
+        in->event.id[CTSEG_ID_IDENTITY] = line->first;
+    }
+
+    in->any_id = true;
+
+    code = ctseg_intake_judge_ids(in, text);
+
+    if (code == 0) {
+        code = ctseg_intake_judge_name(in, text);
+    }
+
+    if (code == 0) {
+        code = ctseg_file_judge_ts(head->zone, in, text);
+    }
+
+    if (code == 0) {
+        ctseg_file_merge(props, line);
+        code = ctseg_intake_judge_data(in, &line->data, text);
+    }
+
+    if (code != 0) {
+        return code;
+    }
+
+    in->event.props = line->data.raw;
+
+    if (in->event.kind != CTSEG_KIND_CUSTOM) {
+        in->event.name.len = 0;
+    }
+
+    return 0;
+}
+
+
+int
+ctseg_file_line(const ctseg_file_head_t *head, ctseg_str_t text,
+    ctseg_event_t *ev, ctseg_buf_t *props, ctseg_buf_t *why)
+{
+    int                 code;
+    ctseg_err_t         err;
+    ctseg_file_notes_t  line;
+
+    memset(&line, 0, offsetof(ctseg_file_notes_t, keys));
+    line.nkeys = 0;
+    line.nextras = 0;
+    line.id = -1;
+
+    ctseg_intake_begin(&line.in);
+    line.data.rule = CTSEG_INTAKE_ANY;
+    line.data.name = "eventProps";
+
+    memset(&err, 0, sizeof(ctseg_err_t));
+
+    switch (ctseg_json_scan(text, CTSEG_INTAKE_DEPTH_MAX, ctseg_file_token,
+                            &line, &err))
+    {
+    case CTSEG_OK:
+        code = ctseg_file_verdict(head, &line, props, why);
+        break;
+
+    case CTSEG_NOMEM:
+        why->failed = true;
+        return CTSEG_CODE_OTHER;
+
+    default:
+        code = CTSEG_CODE_STRUCTURE;
+        ctseg_buf_cstr(why, "Event structure invalid: ");
+        ctseg_json_escape(why, ctseg_str(err.text));
+        ctseg_buf_fmt(why, " at byte %zu", err.offset);
+    }
+
+    *ev = line.in.event;
+    why->failed |= props->failed;
+
+    return code;
+}

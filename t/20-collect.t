@@ -286,7 +286,8 @@ ok_upload(good(evtData => '{"":null,"t":true,"f":false}'), 'an empty name');
 ok_upload(good(evtData => "{$props}" =~ s/"p1":1,//r), '256 properties');
 ok_upload(good(evtData => '{"a":"' . ('x' x (28_000 - 8 - length
 	'"n":' . ($n + 1) . ',')) . '"}'), '28,000 bytes of evtData');
-ok_upload(good(evtData => '{"d":"$D_1700000000"}'), 'CleverTap\'s dates');
+ok_upload(good(evtData => '{"d":"$D_1700000000"}', props => '{"n":' . ($n + 1)
+	. ',"d":"2023-11-14T22:13:20.000Z"}'), 'CleverTap\'s dates');
 ok_upload(good(evtName => '"Charged"', evtData => '{"Amount":300.50,'
 	. '"Items":[{"sku":"a","n":1},{"sku":"b"}]}'), 'Charged with Items');
 ok_upload(good(evtName => '"Charged"', evtData => "{\"Items\":[$items]}"),
@@ -473,7 +474,7 @@ sub e {
 sub good {
 	my (%o) = @_;
 	my %w;
-	for my $k (qw/ user name time export /) {
+	for my $k (qw/ user name time export props /) {
 		$w{$k} = delete $o{$k} if exists $o{$k};
 	}
 	$n++;

@@ -10,6 +10,7 @@
 
 #include "../base/ctseg_str.h"
 #include "ctseg_batch.h"
+#include "ctseg_identify.h"
 
 
 static const char  ctseg_batch_tail[] =
@@ -103,6 +104,132 @@ ctseg_batch_reject(ctseg_batch_t *b, const ctseg_event_t *ev,
 }
 
 
+/* the newest message in the body about the same profile: its place, or -1 */
+
+static int
+ctseg_batch_find(const ctseg_batch_t *b, uint64_t hash, ctseg_str_t who)
+{
+    int          i;
+    ctseg_str_t  message;
+
+    for (i = (int) b->events - 1; i >= 0; i--) {
+        if (b->profiles[i].hash != hash) {
+            continue;
+        }
+
+        message.data = b->body.data + b->profiles[i].at;
+        message.len = b->profiles[i].len;
+
+        if (ctseg_str_eq(ctseg_identify_who(&b->enc, message), who)) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+/* take a message out of the body, with one of the commas around it */
+
+static void
+ctseg_batch_take_out(ctseg_batch_t *b, unsigned i)
+{
+    size_t                  from, len;
+    ctseg_batch_profile_t  *p;
+
+    p = &b->profiles[i];
+    len = p->len + (b->events != 1);
+    from = i == 0 ? p->at : p->at - 1;
+
+    memmove(b->body.data + from, b->body.data + from + len,
+            b->body.len - from - len);
+    b->body.len -= len;
+
+    b->events--;
+    b->counts.sent--;
+    b->counts.filtered++;
+
+    for ( /* void */ ; i < b->events; i++) {
+        b->profiles[i] = b->profiles[i + 1];
+        b->profiles[i].at -= len;
+
+        if (i < CTSEG_BATCH_MARKS) {
+            b->ends[i] = b->profiles[i].at + b->profiles[i].len;
+        }
+    }
+}
+
+
+/*
+ * The update of a profile that was written to the end of the body, which had
+ * "mark" bytes before: it stays, with what an older one in this batch says.
+ */
+
+static ctseg_rc_t
+ctseg_batch_merge(ctseg_batch_t *b, size_t mark)
+{
+    int                    old;
+    ctseg_rc_t             rc;
+    ctseg_buf_t            merged;
+    ctseg_str_t            older, newer, who;
+    ctseg_batch_profile_t  p;
+
+    if (b->profiles == NULL) {
+        b->profiles = malloc(CTSEG_BATCH_EVENTS
+                             * sizeof(ctseg_batch_profile_t));
+        if (b->profiles == NULL) {
+            return CTSEG_NOMEM;
+        }
+    }
+
+    p.at = mark + (b->events != 0);
+    p.len = b->body.len - p.at;
+    p.first = b->upto + 1;
+
+    newer.data = b->body.data + p.at;
+    newer.len = p.len;
+
+    who = ctseg_identify_who(&b->enc, newer);
+    p.hash = ctseg_hash64(who);
+    old = ctseg_batch_find(b, p.hash, who);
+
+    if (old >= 0) {
+        older.data = b->body.data + b->profiles[old].at;
+        older.len = b->profiles[old].len;
+
+        memset(&merged, 0, sizeof(ctseg_buf_t));
+
+        rc = ctseg_identify_merge(&merged, &b->enc, older, newer,
+                                  b->profiles[old].first);
+
+        if (rc == CTSEG_OK) {
+            p.first = b->profiles[old].first;
+
+            b->body.len = mark;
+            ctseg_batch_take_out(b, (unsigned) old);
+
+            if (b->events != 0) {
+                ctseg_buf_char(&b->body, ',');
+            }
+
+            p.at = b->body.len;
+            p.len = merged.len;
+            ctseg_buf_str(&b->body, ctseg_buf_slice(&merged));
+        }
+
+        ctseg_buf_free(&merged);
+
+        if (rc == CTSEG_NOMEM || b->body.failed) {
+            return CTSEG_NOMEM;
+        }
+    }
+
+    b->profiles[b->events] = p;
+
+    return CTSEG_OK;
+}
+
+
 bool
 ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
 {
@@ -142,6 +269,15 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
     if (b->body.len - b->head > CTSEG_BATCH_BYTES - CTSEG_BATCH_ENVELOPE) {
         b->body.len = mark;
         return false;
+    }
+
+    if (b->enc.pinned->kinds == ctseg_kind_bit(CTSEG_KIND_PROFILE)) {
+        rc = ctseg_batch_merge(b, mark);
+
+        if (rc != CTSEG_OK) {
+            b->rc = rc;
+            return false;
+        }
     }
 
     ctseg_batch_mark(b);
@@ -277,6 +413,8 @@ void
 ctseg_batch_free(ctseg_batch_t *b)
 {
     ctseg_buf_free(&b->body);
+    free(b->profiles);
+    b->profiles = NULL;
     ctseg_batch_forget(b);
 }
 

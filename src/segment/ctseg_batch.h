@@ -40,6 +40,16 @@ typedef struct {
 } ctseg_batch_reject_t;
 
 
+/* an update of a profile in the body, or several in one message */
+
+typedef struct {
+    uint64_t         hash;              /* of whom it is about */
+    uint64_t         first;             /* sequence of the oldest */
+    size_t           at;                /* its message in the body */
+    size_t           len;
+} ctseg_batch_profile_t;
+
+
 typedef struct {
     ctseg_buf_t      body;
     size_t           head;              /* bytes before the messages */
@@ -54,6 +64,7 @@ typedef struct {
     ctseg_batch_reject_t  *rejects;     /* nrejects of them, or NULL */
     unsigned         nrejects;
     ctseg_buf_t      kept;              /* their messages */
+    ctseg_batch_profile_t  *profiles;   /* as many as events, or NULL */
     unsigned         ndamaged;          /* blocks that are damaged */
     uint64_t         damaged[CTSEG_BATCH_MARKS];    /* the first of them */
     ctseg_rc_t       rc;                /* sticky: NOMEM */
@@ -70,6 +81,9 @@ void ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
  * Offer the event with the sequence b->upto + 1.  True: it has its verdict
  * (in the batch, filtered, or rejected).  False: the batch is full without
  * it, or memory is out (b->rc).
+ *
+ * In a batch of profiles the updates of one profile are one message, as long
+ * as that is not too large: the older ones are filtered then.
  */
 
 bool ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev);

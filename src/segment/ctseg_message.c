@@ -1,7 +1,8 @@
 /*
  * The message of one event.  Strings were validated and kept escaped when
  * the event came in, so this is copying; only an identifier taken from a
- * property has to look into the properties.
+ * property has to look into the properties, and what a profile's update says
+ * becomes traits.
  */
 
 #include <inttypes.h>
@@ -9,7 +10,9 @@
 #include <string.h>
 
 #include "../base/ctseg_str.h"
+#include "ctseg_dates.h"
 #include "ctseg_message.h"
+#include "ctseg_traits.h"
 
 
 typedef struct {
@@ -217,10 +220,11 @@ ctseg_message_is_blank(ctseg_str_t raw)
 /* all that may stand in a message, raw; what is empty is left out */
 
 typedef struct {
+    bool         is_profile;
     ctseg_str_t  user_id;
     ctseg_str_t  anonymous_id;
     ctseg_str_t  name;
-    ctseg_str_t  props;
+    ctseg_str_t  props;                 /* or traits */
 } ctseg_message_parts_t;
 
 
@@ -228,6 +232,7 @@ static void
 ctseg_message_parts(ctseg_message_parts_t *parts,
     const ctseg_pinned_t *pinned, const ctseg_event_t *ev)
 {
+    parts->is_profile = ev->kind == CTSEG_KIND_PROFILE;
     parts->user_id = ctseg_message_user_id(pinned, ev);
     parts->anonymous_id = ctseg_message_source(&pinned->anonymous_id, ev);
     parts->name = ev->kind == CTSEG_KIND_CUSTOM ? ev->name
@@ -236,13 +241,18 @@ ctseg_message_parts(ctseg_message_parts_t *parts,
 }
 
 
-static void
+/* with dates of ISO 8601, or as they came; true: that makes a difference */
+
+static bool
 ctseg_message_write(ctseg_buf_t *out, const ctseg_encoder_t *enc,
-    uint64_t sequence, int64_t time_ms, const ctseg_message_parts_t *parts)
+    uint64_t sequence, int64_t time_ms, const ctseg_message_parts_t *parts,
+    bool dates)
 {
     char  text[CTSEG_RFC3339_LEN + 1];
 
-    ctseg_buf_cstr(out, "{\"type\":\"track\",\"messageId\":\"");
+    ctseg_buf_cstr(out, parts->is_profile
+                        ? CTSEG_MESSAGE_IDENTIFY
+                        : "{\"type\":\"track\",\"messageId\":\"");
     ctseg_buf_add(out, enc->id_prefix, enc->id_prefix_len);
     ctseg_buf_add(out, text, ctseg_message_hex(text, sequence));
     ctseg_buf_char(out, '"');
@@ -255,46 +265,50 @@ ctseg_message_write(ctseg_buf_t *out, const ctseg_encoder_t *enc,
         ctseg_message_put(out, ",\"anonymousId\":\"", parts->anonymous_id);
     }
 
-    ctseg_message_put(out, ",\"event\":\"", parts->name);
+    if (!parts->is_profile) {
+        ctseg_message_put(out, ",\"event\":\"", parts->name);
+    }
 
     ctseg_rfc3339(text, time_ms);
     ctseg_buf_cstr(out, ",\"timestamp\":\"");
     ctseg_buf_add(out, text, CTSEG_RFC3339_LEN);
-    ctseg_buf_cstr(out, "\",\"properties\":");
+    ctseg_buf_cstr(out, parts->is_profile ? "\",\"traits\":"
+                                          : "\",\"properties\":");
 
-    if (parts->props.len != 0) {
-        ctseg_buf_str(out, parts->props);
+    if (parts->props.len == 0) {
+        ctseg_buf_cstr(out, "{}");
+        dates = false;
+
+    } else if (dates) {
+        dates = ctseg_dates_write(out, parts->props);
 
     } else {
-        ctseg_buf_cstr(out, "{}");
+        ctseg_buf_str(out, parts->props);
     }
 
     ctseg_buf_char(out, '}');
+
+    return dates;
 }
 
 
-ctseg_rc_t
-ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
-    uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why)
+static ctseg_rc_t
+ctseg_message_limit(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+    uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why,
+    const ctseg_message_parts_t *parts)
 {
-    size_t                 mark;
-    ctseg_message_parts_t  parts;
-
-    ctseg_message_parts(&parts, enc->pinned, ev);
-
-    if (parts.user_id.len == 0 && parts.anonymous_id.len == 0) {
-        *why = CTSEG_REJECT_NO_ID;
-        return CTSEG_INVALID;
-    }
-
-    if (ctseg_message_is_blank(parts.name)) {
-        *why = CTSEG_REJECT_NO_NAME;
-        return CTSEG_INVALID;
-    }
+    bool    dates;
+    size_t  mark;
 
     mark = out->len;
 
-    ctseg_message_write(out, enc, sequence, ev->time_ms, &parts);
+    dates = ctseg_message_write(out, enc, sequence, ev->time_ms, parts, true);
+
+    if (dates && out->len - mark >= CTSEG_MESSAGE_MAX) {
+        out->len = mark;
+        (void) ctseg_message_write(out, enc, sequence, ev->time_ms, parts,
+                                   false);
+    }
 
     if (out->failed) {
         return CTSEG_NOMEM;
@@ -310,14 +324,64 @@ ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
 }
 
 
+ctseg_rc_t
+ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+    uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why)
+{
+    ctseg_rc_t             rc;
+    ctseg_buf_t            traits;
+    ctseg_message_parts_t  parts;
+
+    ctseg_message_parts(&parts, enc->pinned, ev);
+
+    if (parts.user_id.len == 0 && parts.anonymous_id.len == 0) {
+        *why = CTSEG_REJECT_NO_ID;
+        return CTSEG_INVALID;
+    }
+
+    if (parts.is_profile) {
+        memset(&traits, 0, sizeof(ctseg_buf_t));
+
+        rc = ctseg_traits_write(&traits, ev);
+
+        if (rc == CTSEG_OK) {
+            parts.props = ctseg_buf_slice(&traits);
+            rc = ctseg_message_limit(out, enc, sequence, ev, why, &parts);
+        }
+
+        ctseg_buf_free(&traits);
+
+        return rc;
+    }
+
+    if (ctseg_message_is_blank(parts.name)) {
+        *why = CTSEG_REJECT_NO_NAME;
+        return CTSEG_INVALID;
+    }
+
+    return ctseg_message_limit(out, enc, sequence, ev, why, &parts);
+}
+
+
 void
 ctseg_message_keep(ctseg_buf_t *out, const ctseg_encoder_t *enc,
     uint64_t sequence, const ctseg_event_t *ev)
 {
     size_t                 mark, len;
+    ctseg_buf_t            traits;
     ctseg_message_parts_t  parts;
 
     ctseg_message_parts(&parts, enc->pinned, ev);
+
+    memset(&traits, 0, sizeof(ctseg_buf_t));
+
+    if (parts.is_profile) {
+        if (ctseg_traits_write(&traits, ev) != CTSEG_OK) {
+            out->failed = true;
+        }
+
+        parts.props = ctseg_buf_slice(&traits);
+    }
 
     /* it has room for what stands around the parts */
 
@@ -340,7 +404,9 @@ ctseg_message_keep(ctseg_buf_t *out, const ctseg_encoder_t *enc,
 
     mark = out->len;
 
-    ctseg_message_write(out, enc, sequence, ev->time_ms, &parts);
+    (void) ctseg_message_write(out, enc, sequence, ev->time_ms, &parts, false);
+
+    ctseg_buf_free(&traits);
 
     if (out->failed) {
         out->len = mark;

@@ -1,7 +1,8 @@
 /*
- * One event as one message of Segment's HTTP API ("HTTP API Source", track).
- * A pure function of the event, its sequence and the pinned settings: a
- * retry or a resumed run sends the same bytes.  Any thread; no clock.
+ * One event as one message of Segment's HTTP API ("HTTP API Source"): track,
+ * or identify when a profile changed.  A pure function of the event, its
+ * sequence and the pinned settings: a retry or a resumed run sends the same
+ * bytes.  Any thread; no clock.
  */
 
 #ifndef CTSEG_MESSAGE_H
@@ -17,6 +18,11 @@
    save by an identifier that is taken out of its properties */
 
 #define CTSEG_MESSAGE_KEPT_MAX  40000
+
+
+/* how an identify message begins, up to the messageId */
+
+#define CTSEG_MESSAGE_IDENTIFY  "{\"type\":\"identify\",\"messageId\":\""
 
 
 typedef struct {
@@ -38,6 +44,9 @@ bool ctseg_message_wanted(const ctseg_pinned_t *pinned,
  * Append the message to out: OK.  INVALID: it can never be accepted, *why
  * tells, out is as before.  NOMEM.  No sentAt: with a stale one Segment
  * shifts the time of the event ("Spec: Common Fields", timestamps).
+ *
+ * Dates of CleverTap are written as those of ISO 8601, unless they are so
+ * many that the message would be too large by that alone.
  */
 
 ctseg_rc_t ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,

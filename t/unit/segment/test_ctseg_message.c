@@ -256,6 +256,51 @@ test_limit(void **state)
 }
 
 
+/* dates as ISO 8601 has them, unless they make the message too large */
+
+static void
+test_dates(void **state)
+{
+    unsigned         n;
+    ctseg_buf_t      out, props;
+    ctseg_event_t    ev;
+    ctseg_reject_t   why;
+    ctseg_pinned_t   pinned;
+    ctseg_encoder_t  enc;
+
+    (void) state;
+
+    test_pinned(&pinned);
+
+    test_event(&ev, "App Launched", "$D_0", "{\"a\":\"$D_0\",\"b\":1}");
+    test_encode(&pinned, 1, &ev, HEAD("0000000000000001")
+                "\"userId\":\"$D_0\"," TAIL("App Launched",
+                "{\"a\":\"1970-01-01T00:00:00.000Z\",\"b\":1}"));
+
+    ctseg_encoder_init(&enc, &pinned, TEST_INSTALLATION);
+    memset(&out, 0, sizeof(out));
+    memset(&props, 0, sizeof(props));
+
+    ctseg_buf_cstr(&props, "{\"a\":1");
+
+    for (n = 0; n < 2000; n++) {
+        ctseg_buf_cstr(&props, ",\"\":\"$D_1\"");
+    }
+
+    ctseg_buf_char(&props, '}');
+    ev.props = ctseg_buf_slice(&props);
+
+    assert_int_equal(ctseg_message_encode(&out, &enc, 1, &ev, &why),
+                     CTSEG_OK);
+    assert_in_range(out.len, props.len, props.len + 300);
+    assert_memory_equal(out.data + out.len - 1 - props.len, props.data,
+                        props.len);
+
+    ctseg_buf_free(&out);
+    ctseg_buf_free(&props);
+}
+
+
 /* white space is no name, however it is written */
 
 static void
@@ -463,6 +508,7 @@ main(void)
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_property),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_dates),
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_keep),
         cmocka_unit_test(test_wanted)

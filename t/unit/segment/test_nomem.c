@@ -108,6 +108,54 @@ events(ctseg_buf_t *out)
 }
 
 
+/* updates of profiles, put together, one of nobody */
+
+static ctseg_rc_t
+profiles(ctseg_buf_t *out)
+{
+    unsigned        i;
+    ctseg_rc_t      rc;
+    ctseg_batch_t   batch;
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    memset(&batch, 0, sizeof(batch));
+    test_pinned(&pinned);
+    pinned.kinds = ctseg_kind_bit(CTSEG_KIND_PROFILE);
+
+    ctseg_batch_begin(&batch, &pinned, TEST_INSTALLATION, "key", 0);
+
+    for (i = 0; i < 6; i++) {
+        test_event(&ev, "", i == 4 ? NULL : i % 2 == 0 ? "I" : "J",
+                   i % 3 == 0 ? "{\"a\":1,\"Name\":\"x\"}" : "{\"b\":2}");
+        ev.kind = CTSEG_KIND_PROFILE;
+        ev.id[CTSEG_ID_PHONE] = ctseg_str("P");
+
+        if (!ctseg_batch_offer(&batch, &ev)) {
+            break;
+        }
+    }
+
+    if (batch.rc == CTSEG_OK) {
+        ctseg_batch_end(&batch);
+    }
+
+    rc = batch.rc;
+
+    if (rc == CTSEG_OK) {
+        assert_int_equal(batch.events, 2);
+        assert_int_equal(batch.counts.filtered, 3);
+        assert_int_equal(batch.counts.rejected, 1);
+        ctseg_buf_str(out, ctseg_buf_slice(&batch.body));
+        rc = out->failed ? CTSEG_NOMEM : CTSEG_OK;
+    }
+
+    ctseg_batch_free(&batch);
+
+    return rc;
+}
+
+
 static ctseg_rc_t
 probe(ctseg_buf_t *out)
 {
@@ -146,6 +194,15 @@ test_events(void **state)
 
 
 static void
+test_profiles(void **state)
+{
+    (void) state;
+
+    nomem_sweep(profiles);
+}
+
+
+static void
 test_probe(void **state)
 {
     (void) state;
@@ -159,6 +216,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_events),
+        cmocka_unit_test(test_profiles),
         cmocka_unit_test(test_probe)
     };
 

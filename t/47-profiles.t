@@ -218,6 +218,29 @@ is_deeply([ (sent('daily'))[$before .. sent('daily') - 1] ],
 	'the next day it sends what has changed, once and at its latest');
 
 
+# ---- one batch after the other ----
+
+# an older state that is sent once more must not come behind a newer one: the
+# next batch waits for the first, which fails at first
+
+for my $part (1 .. 4) {
+	upload(map { profile("\"identity\":\"o$part-$_\"", '"a":1') }
+		1 .. 900);
+}
+$s->rules({ when => { write_key => 'key-order' }, times => 1,
+	status => 500 });
+my $order = create('order', frequency => { kind => 'recurring',
+	every_hours => 24 });
+wait_for { my $x = $api->show($order->{id})->{last_run};
+	$x && $x->{status} eq 'succeeded' } 30, 'the end of a run';
+my @order = grep { $_->{write_key} eq 'key-order' } $s->requests;
+cmp_ok(scalar @order, '>', 2, 'more than one batch');
+is($s->body($order[0]), $s->body($order[1]),
+	'the next waits for one that is tried again');
+is_deeply([ map { $_->{status} } @order ], [ 500, (200) x $#order ],
+	'... and they come in order');
+
+
 # ---- what is wrong is found ----
 
 # of eight profiles with two updates each, one that Segment does not take: the

@@ -58,6 +58,31 @@ ngx_http_ctseg_run_suspect(ngx_http_ctseg_batch_t *batch)
 }
 
 
+/*
+ * What is said of a profile later must come later, or an older state of it
+ * would overwrite a newer one: its batches go one after the other.
+ */
+
+static ngx_uint_t
+ngx_http_ctseg_run_is_behind(ngx_http_ctseg_run_t *run,
+    ngx_http_ctseg_batch_t *batch)
+{
+    ngx_queue_t             *q;
+    ngx_http_ctseg_batch_t  *before;
+
+    if (run->run.pinned.type != CTSEG_TYPE_PROFILE
+        || &batch->queue == ngx_queue_head(&run->batches))
+    {
+        return 0;
+    }
+
+    q = ngx_queue_prev(&batch->queue);
+    before = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+    return before->state != NGX_HTTP_CTSEG_BATCH_DONE;
+}
+
+
 void
 ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
 {
@@ -96,6 +121,10 @@ ngx_http_ctseg_run_send(ngx_http_ctseg_run_t *run)
          q = ngx_queue_next(q))
     {
         batch = ngx_queue_data(q, ngx_http_ctseg_batch_t, queue);
+
+        if (ngx_http_ctseg_run_is_behind(run, batch)) {
+            return;
+        }
 
         if (batch->state != NGX_HTTP_CTSEG_BATCH_READY
             || (other && batch->part))

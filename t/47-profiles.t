@@ -107,7 +107,7 @@ sub sent {
 	my ($name) = @_;
 	my @messages;
 	for my $r ($s->requests) {
-		next unless $r->{status} == 200;
+		next unless ($r->{status} // 0) == 200;
 		my $body = $s->body($r);
 		next unless $body =~ s/^\{"writeKey":"\Q$key{$name}\E",//;
 		$body =~ s/^"batch":\[(.*)\],"context":.*$/$1/s or die $body;

@@ -18,7 +18,7 @@ my $top = abs_path(dirname(__FILE__) . '/..');
 my $src = $ENV{NGINX_SRC} || '/usr/share/nginx/src';
 my $dir = tempdir('ctseg-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
-plan tests => 12;
+plan tests => 14;
 
 sub configure {
 	my ($broken, @options) = @_;

@@ -240,6 +240,12 @@ ctseg_file_member(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
 static void
 ctseg_file_props(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
 {
+    /* of several the last one counts */
+
+    if (t->depth == CTSEG_FILE_FIELD && t->type < CTSEG_JSON_KEY) {
+        line->nkeys = 0;
+    }
+
     if (t->type == CTSEG_JSON_KEY && t->depth == CTSEG_FILE_FIELD
         && line->nkeys < CTSEG_FILE_KEYS_MAX)
     {

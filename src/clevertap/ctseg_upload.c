@@ -361,17 +361,20 @@ ctseg_upload_verdict(ctseg_upload_record_t *rec, int64_t now_ms,
 static bool
 ctseg_upload_record_end(ctseg_upload_ctx_t *ctx, const char *end)
 {
-    int          code;
-    size_t       mark;
-    ctseg_str_t  record;
+    int              code;
+    size_t           mark;
+    ctseg_str_t      record;
+    ctseg_upload_t  *u;
+
+    u = ctx->u;
 
     record.data = ctx->rec.start;
     record.len = (size_t) (end - ctx->rec.start);
 
-    mark = ctseg_upload_open(ctx->u);
-    code = ctseg_upload_verdict(&ctx->rec, ctx->now_ms, &ctx->u->unprocessed);
+    mark = ctseg_upload_open(u);
+    code = ctseg_upload_verdict(&ctx->rec, ctx->now_ms, &u->unprocessed);
 
-    if (ctseg_upload_close(ctx->u, mark, code, &ctx->rec.in.event, record)) {
+    if (ctseg_upload_close(u, mark, code, &ctx->rec.in.event, record)) {
         return true;
     }
 

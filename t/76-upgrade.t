@@ -24,55 +24,14 @@ use Test::More;
 
 use Ctseg::Api;
 use Ctseg::Client qw/ wait_for /;
-use Ctseg::Load qw/ complete /;
+use Ctseg::Load qw/ complete frame /;
 use Ctseg::Nginx;
 use Ctseg::Segment;
 
 my $t = Ctseg::Nginx->new(workers => 2, daemon => 1, env => { TZ => 'UTC' });
 my $s = Ctseg::Segment->new(dir => $t->testdir);
 
-$t->set_port(9, $s->port)->conf(<<'EOC')->run;
-
-%%GLOBALS%%
-
-events {
-}
-
-http {
-    %%GLOBALS_HTTP%%
-
-    access_log off;
-
-    ctseg_store %%TESTDIR%%/store events=256m state=16m;
-    ctseg_thread_pool ctseg;
-
-    server {
-        listen 127.0.0.1:%%PORT_1%%;
-
-        location = /1/upload {
-            ctseg_collect;
-            client_max_body_size 8m;
-        }
-
-        location /ctseg/api/ {
-            ctseg_api write=on;
-        }
-
-        location = /metrics {
-            ctseg_metrics;
-        }
-
-        location = /segment/us {
-            internal;
-            proxy_pass http://127.0.0.1:%%PORT_9%%/v1/batch;
-            proxy_read_timeout 600s;
-        }
-
-        ctseg_segment us /segment/us events=1000000 requests=100000;
-    }
-}
-
-EOC
+$t->set_port(9, $s->port)->conf(frame())->run;
 
 my $api = Ctseg::Api->new($t->url(1, '/ctseg/api'));
 my $id = $api->export($api->partner, frequency => { kind => 'live' },

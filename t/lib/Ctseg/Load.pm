@@ -24,9 +24,56 @@ use Time::HiRes qw/ sleep /;
 use Ctseg::Client qw/ http_json wait_for /;
 use Ctseg::Data qw/ record /;
 
-our @EXPORT_OK = qw/ complete /;
+our @EXPORT_OK = qw/ complete frame /;
 
 my $serial = 0;
+
+# a configuration to be loaded: uploads, exports and metrics
+
+sub frame {
+	return <<'EOC';
+
+%%GLOBALS%%
+
+events {
+}
+
+http {
+    %%GLOBALS_HTTP%%
+
+    access_log off;
+
+    ctseg_store %%TESTDIR%%/store events=256m state=16m;
+    ctseg_thread_pool ctseg;
+
+    server {
+        listen 127.0.0.1:%%PORT_1%%;
+
+        location = /1/upload {
+            ctseg_collect;
+            client_max_body_size 8m;
+        }
+
+        location /ctseg/api/ {
+            ctseg_api write=on;
+        }
+
+        location = /metrics {
+            ctseg_metrics;
+        }
+
+        location = /segment/us {
+            internal;
+            proxy_pass http://127.0.0.1:%%PORT_9%%/v1/batch;
+            proxy_read_timeout 600s;
+        }
+
+        ctseg_segment us /segment/us events=1000000 requests=100000;
+    }
+}
+
+EOC
+}
 
 sub new {
 	my ($class, $url, $dir, $clients) = @_;

@@ -71,7 +71,9 @@ my $guard = Ctseg::Nginx::shim('ctseg_guard');
 	my @used = map { s/@.*//r } map { (split)[-1] }
 		qx{nm -D --undefined-only '$so'};
 
-	my $pure = qr/^(?:mdb_strerror|mdb_version)$/;
+	my $pure = qr/^(?:mdb_strerror|mdb_version|curl_global_\w+
+		|curl_slist_\w+
+		|curl_easy_(?:reset|setopt|getinfo|strerror|header))$/x;
 	my $blocks = qr/^_*(?:mdb_\w+|curl_\w+|yajl_parse|f?open\w*|creat\w*
 		|[lf]?stat\w*|access|readlink|unlink|rename|mkdir|rmdir
 		|p?readv?\w*|p?writev?\w*|f?sync\w*|fdatasync|msync

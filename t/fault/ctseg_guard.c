@@ -449,6 +449,9 @@ GUARD(false, ssize_t, pread64, (int fd, void *buf, size_t size, off64_t at),
       (fd, buf, size, at))
 GUARD(false, ssize_t, write, (int fd, const void *buf, size_t size),
       (fd, buf, size))
+GUARD(false, ssize_t, pwrite,
+      (int fd, const void *buf, size_t size, off_t at),
+      (fd, buf, size, at))
 GUARD(false, ssize_t, pwrite64,
       (int fd, const void *buf, size_t size, off64_t at),
       (fd, buf, size, at))

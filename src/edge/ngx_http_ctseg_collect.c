@@ -10,6 +10,7 @@
  */
 
 #include "../base/ctseg_str.h"
+#include "../clevertap/ctseg_intake.h"
 #include "../bridge/ngx_http_ctseg_count.h"
 #include "../bridge/ngx_http_ctseg_ctx.h"
 #include "ngx_http_ctseg_collect.h"
@@ -123,7 +124,8 @@ ngx_http_ctseg_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             lcf->event.len = value[i].len - 6;
             name = ngx_http_ctseg_slice(&lcf->event);
 
-            if (name.len == 0 || name.len > NGX_HTTP_CTSEG_EVENT_LEN
+            if (ctseg_intake_is_blank(name)
+                || name.len > NGX_HTTP_CTSEG_EVENT_LEN
                 || ctseg_utf8_check(name) != name.len)
             {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

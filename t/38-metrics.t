@@ -34,6 +34,7 @@ my %names = (
 	ctseg_events_collected_total		=> 'counter',
 	ctseg_events_repeated_total		=> 'counter',
 	ctseg_events_refused_total		=> 'counter',
+	ctseg_copies_lost_total			=> 'counter',
 	ctseg_commit_duration_seconds		=> 'histogram',
 	ctseg_commit_events			=> 'histogram',
 	ctseg_delivery_requests_total		=> 'counter',

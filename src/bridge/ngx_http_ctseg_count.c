@@ -208,6 +208,15 @@ ngx_http_ctseg_count_refused(ngx_uint_t reason, ngx_uint_t events)
 
 
 void
+ngx_http_ctseg_count_lost(void)
+{
+    if (ngx_http_ctseg_counts != NULL) {
+        ngx_http_ctseg_add(&ngx_http_ctseg_counts->c.lost, 1);
+    }
+}
+
+
+void
 ngx_http_ctseg_count_violation(void)
 {
     if (ngx_http_ctseg_counts != NULL) {

@@ -46,6 +46,7 @@ typedef struct {
     ngx_atomic_t                collected;      /* events */
     ngx_atomic_t                repeated;       /* events */
     ngx_atomic_t                refused[NGX_HTTP_CTSEG_REASONS];
+    ngx_atomic_t                lost;           /* copies by "mirror" */
     ngx_http_ctseg_histogram_t  commit_duration;        /* microseconds */
     ngx_http_ctseg_histogram_t  commit_events;
     ngx_atomic_t                violations;
@@ -92,6 +93,10 @@ void ngx_http_ctseg_count_repeated(ngx_uint_t events);
 /* events that were not taken; what a reason means is the caller's */
 
 void ngx_http_ctseg_count_refused(ngx_uint_t reason, ngx_uint_t events);
+
+/* a copy by "mirror" that was not taken, and is not sent again */
+
+void ngx_http_ctseg_count_lost(void);
 
 /* an attempt to deliver to a partner has ended, after so many ms; status 0:
    without a whole answer */

@@ -6,7 +6,8 @@
  * events of all in one transaction, and on the way back every request is
  * answered.  While it runs, the next group gathers: the commit clocks itself,
  * there is no timer and, at rest, no delay.  A 2xx leaves only after the
- * commit.
+ * commit.  A copy by "mirror" leaves at once, since its client waits for
+ * somebody else's answer (ngx_http_ctseg_copy.c).
  */
 
 #include "../base/ctseg_str.h"
@@ -14,6 +15,7 @@
 #include "../bridge/ngx_http_ctseg_count.h"
 #include "../bridge/ngx_http_ctseg_ctx.h"
 #include "ngx_http_ctseg_collect.h"
+#include "ngx_http_ctseg_copy.h"
 #include "ngx_http_ctseg_credentials.h"
 #include "ngx_http_ctseg_file.h"
 #include "ngx_http_ctseg_group.h"
@@ -323,6 +325,11 @@ ngx_http_ctseg_collect_fail(ngx_http_request_t *r, ngx_uint_t status,
 
     ngx_http_ctseg_collect_count(r, status);
 
+    if (ngx_http_ctseg_is_copy(r) && status >= NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
+        ngx_http_ctseg_copy_lost(ctseg_buf_slice(&answer));
+    }
+
     rc = ngx_http_ctseg_reply(r, status, &ngx_http_ctseg_json_type,
                               ctseg_buf_slice(&answer), &header, n);
 
@@ -351,6 +358,7 @@ ngx_http_ctseg_collect_count(ngx_http_request_t *r, ngx_uint_t status)
 static void
 ngx_http_ctseg_item_free(ngx_http_ctseg_item_t *item)
 {
+    ngx_http_ctseg_copy_free(item);
     ngx_free(item->body.data);
     ctseg_buf_free(&item->answer);
     ngx_free(item);
@@ -380,6 +388,7 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
 {
     ngx_int_t                   rc;
     ngx_str_t                   value;
+    ngx_uint_t                  copy;
     ngx_http_ctseg_item_t      *item;
     ngx_http_ctseg_queue_t     *q;
     ngx_http_ctseg_worker_t    *worker;
@@ -436,7 +445,19 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
         return;
     }
 
-    ngx_http_ctseg_suspend(r);
+    if (!ngx_http_ctseg_is_copy(r)) {
+        ngx_http_ctseg_suspend(r);
+
+    } else if (ngx_http_ctseg_copy_detach(item) != NGX_OK) {
+        ngx_http_ctseg_item_free(item);
+        rc = ngx_http_ctseg_collect_fail(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                         "Too many requests are waiting",
+                                         "too many bodies lie in files");
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    copy = item->r == NULL;
 
     *q->tail = item;
     q->tail = &item->next;
@@ -446,6 +467,10 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
 
     if (!q->busy) {
         ngx_http_ctseg_collect_start(worker);
+    }
+
+    if (copy) {
+        ngx_http_finalize_request(r, NGX_OK);
     }
 }
 
@@ -624,6 +649,12 @@ ngx_http_ctseg_collect_answer(ngx_http_ctseg_item_t *item)
 
     r = item->r;
     n = 0;
+
+    if (r == NULL) {
+        ngx_http_ctseg_copy_done(item);
+        ngx_http_ctseg_item_free(item);
+        return;
+    }
 
     ngx_http_ctseg_resume(r);
 

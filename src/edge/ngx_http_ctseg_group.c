@@ -259,6 +259,7 @@ static void
 ngx_http_ctseg_item_parse(ngx_http_ctseg_group_t *g,
     ngx_http_ctseg_item_t *item, int64_t now_ms)
 {
+    bool             whole;
     ctseg_rc_t       rc;
     ctseg_buf_t      text;
     ctseg_err_t      err;
@@ -268,7 +269,14 @@ ngx_http_ctseg_item_parse(ngx_http_ctseg_group_t *g,
     u = &g->upload;
     ctseg_upload_reset(u);
 
-    if (!ngx_http_ctseg_body_complete(&item->body)) {
+    whole = ngx_http_ctseg_body_complete(&item->body);
+
+    if (item->owns_file) {
+        (void) close(item->body.fd);
+        item->body.fd = NGX_INVALID_FILE;
+    }
+
+    if (!whole) {
         ngx_http_ctseg_item_fail(item, NGX_HTTP_INTERNAL_SERVER_ERROR,
                                  "Internal error", "the body could not be "
                                  "read back from its temporary file");

@@ -20,7 +20,8 @@ typedef struct ngx_http_ctseg_item_s  ngx_http_ctseg_item_t;
 
 struct ngx_http_ctseg_item_s {
     ngx_http_ctseg_item_t  *next;
-    ngx_http_request_t     *r;          /* not for the thread */
+    ngx_http_request_t     *r;          /* not for the thread; NULL: a copy
+                                           by "mirror", which nobody awaits */
     ngx_http_ctseg_body_t   body;
     ngx_uint_t              format;     /* ngx_http_ctseg_format_e */
     ngx_str_t               event;      /* of webhooks; nginx.conf's */
@@ -29,6 +30,7 @@ struct ngx_http_ctseg_item_s {
                                            it is no gzip */
     size_t                  weight;     /* what it counts in a group */
     unsigned                dry_run:1;
+    unsigned                owns_file:1;        /* that of body */
     unsigned                stores:1;   /* depends on the append */
 
     ngx_uint_t              status;

@@ -49,6 +49,10 @@ ngx_http_ctseg_metrics_collect(ctseg_prom_t *p,
         ctseg_prom_sample(p, &label, 1, c->refused[i], 1);
     }
 
+    ctseg_prom_family(p, CTSEG_PROM_COUNTER, "ctseg_copies_lost_total",
+                      "Copies by mirror that were not taken.");
+    ctseg_prom_sample(p, NULL, 0, c->lost, 1);
+
     ctseg_prom_family(p, CTSEG_PROM_HISTOGRAM,
                       "ctseg_commit_duration_seconds",
                       "How long commits of events took.");

@@ -25,6 +25,7 @@ PURE :=		$(sort $(wildcard $(foreach room,base model store clevertap \
 UNITS :=	$(sort $(wildcard t/unit/*/test_*.c))
 FUZZERS :=	$(sort $(wildcard t/fuzz/fuzz_*.c))
 OPENAPI =	$(OUT)/lint/openapi
+SDK =		$(OUT)/sdk
 
 # flags; the warnings of the module are nginx's own, as errors
 
@@ -136,7 +137,7 @@ test: prepare ## all tests; TESTS="t/30-api.t" for some of them
 	@BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) t/tools/prove.sh $(TESTS)
 
 .PHONY: prepare
-prepare: deps-test build units shims $(ALSO_$(PROFILE))
+prepare: deps-test build units shims $(SDK)/installed $(ALSO_$(PROFILE))
 
 .PHONY: unit
 unit: deps-test units ## only the tests of the plain C below the line
@@ -228,6 +229,17 @@ lint: deps-lint build units $(OPENAPI)/installed ## cppcheck, gcc's analyzer, th
 # the linter of docs/openapi.yaml; its versions and checksums are in the lock
 
 $(OPENAPI)/installed: $(wildcard t/tools/openapi/package*.json) | deps-lint
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	@echo "npm ci in $(patsubst $(CURDIR)/%,%,$(@D))"
+	@npm ci --prefix $(@D) --cache $(@D)/cache --ignore-scripts \
+		--no-audit --no-fund --no-update-notifier --loglevel=error \
+		> /dev/null
+	@touch $@
+
+# CleverTap's own SDK, for t/29-sdk.t, in the same way
+
+$(SDK)/installed: $(wildcard t/tools/sdk/package*.json) | deps-test
 	@mkdir -p $(@D)
 	@cp $^ $(@D)
 	@echo "npm ci in $(patsubst $(CURDIR)/%,%,$(@D))"

@@ -37,6 +37,8 @@ my $t = Ctseg::Nginx->new(preload => [ @{$disk->preload},
 my $hold = $t->testdir . '/hold';
 $t->{env}{CTSEG_HOLD} = $hold;
 
+END { unlink $hold if defined $hold }	# a test that failed lets go, too
+
 $up->conf(<<'EOC')->run;
 
 %%GLOBALS%%

@@ -16,7 +16,7 @@ run="perl curl"
 case "${1-build}" in
     build)  need=$build ;;
     demo)   need="$build $run" ;;
-    test)   need="$build $run libcmocka-dev openssl tzdata" ;;
+    test)   need="$build $run libcmocka-dev openssl tzdata nodejs npm" ;;
     lint)   need="$build $run libcmocka-dev cppcheck nodejs npm" ;;
     bench)  need="$build $run wrk procps" ;;
     fuzz)   need="$build clang libclang-rt-dev" ;;

@@ -196,8 +196,8 @@ sub messages {
 
 sub certificate {
 	my ($name, $host) = @_;
-	my $failed = system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
-		. "-subj /CN=$host -addext subjectAltName=DNS:$host "
+	my $failed = system("openssl req -x509 -newkey rsa:2048 -nodes "
+		. "-days 2 -subj /CN=$host -addext subjectAltName=DNS:$host "
 		. "-keyout $d/$name.key -out $d/$name.pem "
 		. ">$d/openssl.out 2>&1 && cat $d/$name.pem >> $d/both.pem");
 	is($failed, 0, "a certificate for $host");

@@ -504,6 +504,7 @@ ngx_http_ctseg_retry_run(ngx_http_ctseg_retry_step_t *step,
         (void) snprintf(step->run.partner_id, sizeof(step->run.partner_id),
                         "%s", e.partner_id);
         step->run.number = rejected->run;
+        step->run.pinned.mapping = e.mapping;
     }
 
     return rc == CTSEG_NOTFOUND ? CTSEG_CORRUPT : rc;

@@ -25,7 +25,8 @@ static uint64_t
 ngx_http_ctseg_run_unsent(const ctseg_counts_t *c)
 {
     return c->rejects[CTSEG_REJECT_NO_ID] + c->rejects[CTSEG_REJECT_NO_NAME]
-           + c->rejects[CTSEG_REJECT_TOO_LARGE];
+           + c->rejects[CTSEG_REJECT_TOO_LARGE]
+           + c->rejects[CTSEG_REJECT_FUTURE];
 }
 
 
@@ -266,7 +267,7 @@ ngx_http_ctseg_run_note_rejected(ngx_http_ctseg_batch_t *batch,
                   "ctseg: export %V, run %uL: %uL events in (%uL, %uL] can "
                   "never be sent: %uL without an id, %uL without a name, %uL "
                   "too large, %uL refused, %uL not there any more, %uL "
-                  "damaged%s%s",
+                  "damaged, %uL too far ahead%s%s",
                   &run->export_id, run->run.number, delta->rejected,
                   batch->load.batch.after, batch->load.batch.upto,
                   delta->rejects[CTSEG_REJECT_NO_ID],
@@ -275,6 +276,7 @@ ngx_http_ctseg_run_note_rejected(ngx_http_ctseg_batch_t *batch,
                   delta->rejects[CTSEG_REJECT_REFUSED],
                   delta->rejects[CTSEG_REJECT_EXPIRED],
                   delta->rejects[CTSEG_REJECT_DAMAGED],
+                  delta->rejects[CTSEG_REJECT_FUTURE],
                   batch->load.unkept == NULL ? "" : "; not all are listed: ",
                   batch->load.unkept == NULL ? "" : batch->load.unkept);
 }

@@ -14,6 +14,11 @@
 #define CTSEG_LOOKBACK_DAYS  60         /* one time: at most so far back */
 #define CTSEG_PRIORITY_MAX   6
 
+#define CTSEG_INTEGRATIONS_MAX  2048    /* bytes, without white space */
+#define CTSEG_INTEGRATIONS_N    50      /* names in it */
+#define CTSEG_FUTURE_MS         86400000LL  /* an event may be so far ahead of
+                                               its arrival */
+
 
 typedef enum {
     CTSEG_TYPE_EVENT = 1,
@@ -43,6 +48,35 @@ typedef enum {
 } ctseg_stop_t;
 
 
+/* how properties are named in a message */
+
+typedef enum {
+    CTSEG_NAMES_ORIGINAL = 0,
+    CTSEG_NAMES_CANONICAL
+} ctseg_names_t;
+
+
+/* what becomes of an event that is too far ahead of its arrival */
+
+typedef enum {
+    CTSEG_FUTURE_KEEP = 0,
+    CTSEG_FUTURE_CLAMP,
+    CTSEG_FUTURE_REJECT
+} ctseg_future_t;
+
+
+/* how messages are made, beyond what they always are; zeroed: as always */
+
+typedef struct {
+    bool            context;            /* facts of the device and so on as
+                                           Segment's context, too */
+    ctseg_names_t   names;
+    ctseg_future_t  future;
+    char            integrations[CTSEG_INTEGRATIONS_MAX + 1];   /* an object
+                                           of JSON; empty: none */
+} ctseg_mapping_t;
+
+
 /* what may happen to an export */
 
 typedef enum {
@@ -70,6 +104,7 @@ typedef struct {
     ctseg_kinds_t   kinds;              /* what the set means, as a mask */
     uint8_t         priority[CTSEG_PRIORITY_MAX];   /* ctseg_id_e */
     unsigned        npriority;
+    ctseg_mapping_t mapping;
 
     ctseg_freq_t    freq;
     char            range[16];          /* as asked: "today"...; or empty */
@@ -130,6 +165,8 @@ const char *ctseg_status_name(ctseg_status_t s);        /* "PENDING" */
 const char *ctseg_freq_name(ctseg_freq_t f);            /* "one_time" */
 const char *ctseg_type_name(ctseg_type_t t);            /* "event" */
 const char *ctseg_stop_name(ctseg_stop_t s);            /* "user"; NULL */
+const char *ctseg_names_name(ctseg_names_t n);          /* "original" */
+const char *ctseg_future_name(ctseg_future_t f);        /* "keep" */
 ctseg_status_t ctseg_status_parse(ctseg_str_t s);       /* 0: unknown */
 ctseg_freq_t ctseg_freq_parse(ctseg_str_t s);
 ctseg_type_t ctseg_type_parse(ctseg_str_t s);
@@ -167,7 +204,8 @@ bool ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
  * revision raised; false with problems (422), e is as it was; false with
  * *rule set (409): static text that names the rule of the lifecycle that
  * refuses ("a one time export cannot be edited").  partner_id, events,
- * identifier_priority and frequency (of the same kind) may change.  A
+ * identifier_priority, frequency (of the same kind) and members of mapping,
+ * those that are given, may change.  A
  * frequency that is given restarts at 00:00 of its start date (default
  * today): covered_ms is now, and next_run_ms of a PENDING export is the first
  * slot after now; what was cut stays cut.

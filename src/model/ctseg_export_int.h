@@ -27,6 +27,14 @@ typedef struct {
 void ctseg_export_frequency(ctseg_export_parse_t *x,
     const ctseg_json_t *freq);
 
+/*
+ * The value of "mapping" into x->e->mapping; what it does not name stays.
+ * Every wrong field is noted.
+ */
+
+void ctseg_export_mapping(ctseg_export_parse_t *x,
+    const ctseg_json_t *mapping);
+
 /* note at a field of a one time range that nothing of it is kept */
 
 void ctseg_export_kept(ctseg_export_parse_t *x, const char *path);

@@ -22,6 +22,7 @@ static const char  *const ctseg_export_parse_known[] = {
     "events",
     "identifier_priority",
     "frequency",
+    "mapping",
     NULL
 };
 
@@ -306,7 +307,7 @@ ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
     const ctseg_export_env_t *env, ctseg_problems_t *problems)
 {
     unsigned              before;
-    const ctseg_json_t   *freq;
+    const ctseg_json_t   *freq, *mapping;
     ctseg_export_parse_t  x;
 
     before = problems->n;
@@ -346,6 +347,12 @@ ctseg_export_parse(ctseg_export_t *e, const ctseg_json_t *body,
 
     } else {
         ctseg_problem(problems, "frequency", "is required");
+    }
+
+    mapping = ctseg_json_get(body, "mapping");
+
+    if (mapping != NULL) {
+        ctseg_export_mapping(&x, mapping);
     }
 
     return problems->n == before;
@@ -396,7 +403,7 @@ ctseg_export_patch(ctseg_export_t *e, const ctseg_json_t *body,
 {
     unsigned              before;
     ctseg_export_t        copy;
-    const ctseg_json_t   *freq;
+    const ctseg_json_t   *freq, *mapping;
     ctseg_export_parse_t  x;
 
     before = problems->n;
@@ -446,6 +453,12 @@ ctseg_export_patch(ctseg_export_t *e, const ctseg_json_t *body,
 
     if (freq != NULL) {
         ctseg_export_frequency(&x, freq);
+    }
+
+    mapping = ctseg_json_get(body, "mapping");
+
+    if (mapping != NULL) {
+        ctseg_export_mapping(&x, mapping);
     }
 
     if (problems->n != before) {

@@ -29,7 +29,8 @@ static const char  *const ctseg_run_rejects[CTSEG_REJECT_N] = {
     "refused",
     "expired",
     "no_name",
-    "damaged"
+    "damaged",
+    "future_time"
 };
 
 
@@ -90,6 +91,7 @@ ctseg_run_pin(ctseg_run_t *run, const ctseg_export_t *e,
     pinned->anonymous_id = p->anonymous_id;
     memcpy(pinned->priority, e->priority, sizeof(pinned->priority));
     pinned->npriority = e->npriority;
+    pinned->mapping = e->mapping;
 
     ctseg_write_key_fingerprint(pinned->fingerprint, p->write_key);
 }

@@ -28,6 +28,7 @@ typedef enum {
     CTSEG_REJECT_NO_NAME,               /* Segment drops it silently */
     CTSEG_REJECT_DAMAGED,               /* its bytes in the log are not what
                                            they were */
+    CTSEG_REJECT_FUTURE,                /* too far ahead of its arrival */
     CTSEG_REJECT_N
 } ctseg_reject_t;
 
@@ -43,6 +44,7 @@ typedef struct {
     ctseg_source_t  anonymous_id;
     uint8_t         priority[CTSEG_PRIORITY_MAX];
     unsigned        npriority;
+    ctseg_mapping_t mapping;
     char            fingerprint[17];    /* of the write key, for messageIds */
 } ctseg_pinned_t;
 

@@ -122,6 +122,34 @@ ctseg_run_render_priority(ctseg_json_writer_t *w, const ctseg_export_t *e)
 
 
 static void
+ctseg_run_render_mapping(ctseg_json_writer_t *w, const ctseg_export_t *e)
+{
+    const ctseg_mapping_t  *m;
+
+    m = &e->mapping;
+
+    ctseg_jw_open(w, "mapping", '{');
+
+    /* a profile has no properties */
+
+    if (e->type != CTSEG_TYPE_PROFILE) {
+        ctseg_jw_bool(w, "context", m->context);
+        ctseg_jw_cstr(w, "names", ctseg_names_name(m->names));
+    }
+
+    if (m->integrations[0] != '\0') {
+        ctseg_jw_raw(w, "integrations", ctseg_str(m->integrations));
+
+    } else {
+        ctseg_jw_null(w, "integrations");
+    }
+
+    ctseg_jw_cstr(w, "future", ctseg_future_name(m->future));
+    ctseg_jw_close(w, '}');
+}
+
+
+static void
 ctseg_run_render_frequency(ctseg_json_writer_t *w, const ctseg_export_t *e)
 {
     ctseg_jw_open(w, "frequency", '{');
@@ -235,6 +263,7 @@ ctseg_export_render(ctseg_json_writer_t *w, const char *name,
     ctseg_run_render_events(w, e);
     ctseg_run_render_priority(w, e);
     ctseg_run_render_frequency(w, e);
+    ctseg_run_render_mapping(w, e);
 
     ctseg_jw_cstr(w, "status", ctseg_status_name(e->status));
     ctseg_jw_cstr(w, "stop_reason", ctseg_stop_name(e->stop_reason));

@@ -54,6 +54,7 @@ ctseg_read_events(ctseg_read_walk_t *walk, const ctseg_block_t *block)
     }
 
     rest = block->payload;
+    walk->batch->arrived_ms = block->append_ms;
 
     for (sequence = block->first; sequence <= ctseg_block_last(block);
          sequence++)

@@ -16,7 +16,9 @@
 static const char  ctseg_batch_tail[] =
     "],\"context\":{\"channel\":\"server\","
     "\"library\":{\"name\":\"ctseg\",\"version\":\"" CTSEG_VERSION "\"},"
-    "\"integration\":{\"name\":\"clevertap\",\"version\":\"1.0.0\"}}}";
+    "\"integration\":{\"name\":\"clevertap\",\"version\":\"1.0.0\"}}";
+
+static const char  ctseg_batch_integrations[] = ",\"integrations\":";
 
 _Static_assert(sizeof(ctseg_batch_tail) + CTSEG_WRITE_KEY_MAX * 2 + 64
                < CTSEG_BATCH_ENVELOPE, "the envelope is counted too small");
@@ -26,10 +28,21 @@ void
 ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
     const char *installation, const char *write_key, uint64_t after)
 {
+    size_t  len;
+
     ctseg_buf_reserve(&b->body, 64 * 1024);
 
     b->after = after;
     b->upto = after;
+
+    /* without the head: the length of a write key moves no boundary */
+
+    b->room = CTSEG_BATCH_BYTES - CTSEG_BATCH_ENVELOPE;
+    len = strlen(pinned->mapping.integrations);
+
+    if (len != 0) {
+        b->room -= sizeof(ctseg_batch_integrations) - 1 + len;
+    }
 
     ctseg_encoder_init(&b->enc, pinned, installation);
 
@@ -230,12 +243,44 @@ ctseg_batch_merge(ctseg_batch_t *b, size_t mark)
 }
 
 
+/*
+ * The event as it is sent, which may be another one in "clamped": at the time
+ * of its arrival.  NULL: it is too far ahead of that to be sent.
+ */
+
+static const ctseg_event_t *
+ctseg_batch_clamp(const ctseg_batch_t *b, const ctseg_event_t *ev,
+    ctseg_event_t *clamped)
+{
+    ctseg_future_t  future;
+
+    future = b->enc.pinned->mapping.future;
+
+    if (future == CTSEG_FUTURE_KEEP
+        || ev->time_ms <= b->arrived_ms + CTSEG_FUTURE_MS)
+    {
+        return ev;
+    }
+
+    if (future == CTSEG_FUTURE_REJECT) {
+        return NULL;
+    }
+
+    *clamped = *ev;
+    clamped->time_ms = b->arrived_ms;
+
+    return clamped;
+}
+
+
 bool
 ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
 {
-    size_t          mark;
-    ctseg_rc_t      rc;
-    ctseg_reject_t  why;
+    size_t                mark;
+    ctseg_rc_t            rc;
+    ctseg_event_t         clamped;
+    ctseg_reject_t        why;
+    const ctseg_event_t  *sent;
 
     if (!ctseg_message_wanted(b->enc.pinned, ev)) {
         ctseg_batch_skip(b, b->upto + 1);
@@ -246,13 +291,19 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
         return false;
     }
 
+    sent = ctseg_batch_clamp(b, ev, &clamped);
+
+    if (sent == NULL) {
+        return ctseg_batch_reject(b, ev, CTSEG_REJECT_FUTURE);
+    }
+
     mark = b->body.len;
 
     if (b->events != 0) {
         ctseg_buf_char(&b->body, ',');
     }
 
-    rc = ctseg_message_encode(&b->body, &b->enc, b->upto + 1, ev, &why);
+    rc = ctseg_message_encode(&b->body, &b->enc, b->upto + 1, sent, &why);
 
     if (rc == CTSEG_INVALID) {
         b->body.len = mark;
@@ -264,9 +315,7 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
         return false;
     }
 
-    /* without the head: the length of a write key moves no boundary */
-
-    if (b->body.len - b->head > CTSEG_BATCH_BYTES - CTSEG_BATCH_ENVELOPE) {
+    if (b->body.len - b->head > b->room) {
         b->body.len = mark;
         return false;
     }
@@ -401,7 +450,18 @@ ctseg_batch_forget(ctseg_batch_t *b)
 void
 ctseg_batch_end(ctseg_batch_t *b)
 {
+    const char  *integrations;
+
     ctseg_buf_add(&b->body, ctseg_batch_tail, sizeof(ctseg_batch_tail) - 1);
+
+    integrations = b->enc.pinned->mapping.integrations;
+
+    if (integrations[0] != '\0') {
+        ctseg_buf_cstr(&b->body, ctseg_batch_integrations);
+        ctseg_buf_cstr(&b->body, integrations);
+    }
+
+    ctseg_buf_char(&b->body, '}');
 
     if (b->body.failed && b->rc == CTSEG_OK) {
         b->rc = CTSEG_NOMEM;

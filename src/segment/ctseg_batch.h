@@ -15,7 +15,8 @@
 #define CTSEG_BATCH_BYTES   475000      /* of the whole body, uncompressed */
 #define CTSEG_BATCH_EVENTS  2500
 
-/* envelope with the longest write key; counted in full for every key */
+/* envelope with the longest write key, without what the export says of
+   integrations; counted in full for every key */
 
 #define CTSEG_BATCH_ENVELOPE  512
 
@@ -35,7 +36,7 @@
 
 typedef struct {
     uint64_t         sequence;
-    ctseg_reject_t   reason;            /* NO_ID, NO_NAME, TOO_LARGE */
+    ctseg_reject_t   reason;            /* NO_ID, NO_NAME, TOO_LARGE, FUTURE */
     size_t           end;               /* of its message in the buffer */
 } ctseg_batch_reject_t;
 
@@ -56,6 +57,9 @@ typedef struct {
     unsigned         events;            /* messages in the body */
     unsigned         limit;             /* at most so many; 0: Segment's */
     uint64_t         last;              /* sequence of the last of them */
+    size_t           room;              /* for messages */
+    int64_t          arrived_ms;        /* when what is offered arrived: the
+                                           caller's, of its block */
     size_t           ends[CTSEG_BATCH_MARKS];   /* of the first of them */
     uint64_t         after;             /* covers (after, upto] of the log */
     uint64_t         upto;

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "../base/ctseg_str.h"
+#include "ctseg_context.h"
 #include "ctseg_dates.h"
 #include "ctseg_message.h"
+#include "ctseg_names.h"
 #include "ctseg_traits.h"
 
 
@@ -225,6 +227,7 @@ typedef struct {
     ctseg_str_t  anonymous_id;
     ctseg_str_t  name;
     ctseg_str_t  props;                 /* or traits */
+    ctseg_str_t  context;               /* JSON */
 } ctseg_message_parts_t;
 
 
@@ -238,6 +241,7 @@ ctseg_message_parts(ctseg_message_parts_t *parts,
     parts->name = ev->kind == CTSEG_KIND_CUSTOM ? ev->name
                                                : ctseg_catalog_name(ev->kind);
     parts->props = ev->props;
+    parts->context.len = 0;
 }
 
 
@@ -286,6 +290,11 @@ ctseg_message_write(ctseg_buf_t *out, const ctseg_encoder_t *enc,
         ctseg_buf_str(out, parts->props);
     }
 
+    if (parts->context.len != 0) {
+        ctseg_buf_cstr(out, ",\"context\":");
+        ctseg_buf_str(out, parts->context);
+    }
+
     ctseg_buf_char(out, '}');
 
     return dates;
@@ -295,7 +304,7 @@ ctseg_message_write(ctseg_buf_t *out, const ctseg_encoder_t *enc,
 static ctseg_rc_t
 ctseg_message_limit(ctseg_buf_t *out, const ctseg_encoder_t *enc,
     uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why,
-    const ctseg_message_parts_t *parts)
+    ctseg_message_parts_t *parts)
 {
     bool    dates;
     size_t  mark;
@@ -303,6 +312,13 @@ ctseg_message_limit(ctseg_buf_t *out, const ctseg_encoder_t *enc,
     mark = out->len;
 
     dates = ctseg_message_write(out, enc, sequence, ev->time_ms, parts, true);
+
+    if (parts->context.len != 0 && out->len - mark >= CTSEG_MESSAGE_MAX) {
+        out->len = mark;
+        parts->context.len = 0;
+        dates = ctseg_message_write(out, enc, sequence, ev->time_ms, parts,
+                                    true);
+    }
 
     if (dates && out->len - mark >= CTSEG_MESSAGE_MAX) {
         out->len = mark;
@@ -324,13 +340,60 @@ ctseg_message_limit(ctseg_buf_t *out, const ctseg_encoder_t *enc,
 }
 
 
+/*
+ * As the export wants it mapped: "own" is the caller's, empty, and what parts
+ * has of it lies there.
+ */
+
+static ctseg_rc_t
+ctseg_message_map(ctseg_message_parts_t *parts, ctseg_buf_t *own,
+    const ctseg_mapping_t *mapping, const ctseg_event_t *ev)
+{
+    size_t      len;
+    ctseg_rc_t  rc;
+
+    if (mapping->names == CTSEG_NAMES_CANONICAL && ev->props.len != 0) {
+        rc = ctseg_names_write(own, ev->props);
+
+        if (rc == CTSEG_NOMEM) {
+            return rc;
+        }
+    }
+
+    len = own->len;
+
+    if (mapping->context) {
+        rc = ctseg_context_write(own, ev);
+
+        if (rc == CTSEG_NOMEM) {
+            return rc;
+        }
+    }
+
+    if (len != 0) {
+        parts->props.data = own->data;
+        parts->props.len = len;
+    }
+
+    if (own->len != len) {
+        parts->context.data = own->data + len;
+        parts->context.len = own->len - len;
+    }
+
+    return CTSEG_OK;
+}
+
+
 ctseg_rc_t
 ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
     uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why)
 {
-    ctseg_rc_t             rc;
-    ctseg_buf_t            traits;
-    ctseg_message_parts_t  parts;
+    ctseg_rc_t              rc;
+    ctseg_buf_t             own;
+    ctseg_message_parts_t   parts;
+    const ctseg_mapping_t  *mapping;
+
+    mapping = &enc->pinned->mapping;
 
     ctseg_message_parts(&parts, enc->pinned, ev);
 
@@ -339,27 +402,34 @@ ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
         return CTSEG_INVALID;
     }
 
-    if (parts.is_profile) {
-        memset(&traits, 0, sizeof(ctseg_buf_t));
-
-        rc = ctseg_traits_write(&traits, ev);
-
-        if (rc == CTSEG_OK) {
-            parts.props = ctseg_buf_slice(&traits);
-            rc = ctseg_message_limit(out, enc, sequence, ev, why, &parts);
-        }
-
-        ctseg_buf_free(&traits);
-
-        return rc;
-    }
-
-    if (ctseg_message_is_blank(parts.name)) {
+    if (!parts.is_profile && ctseg_message_is_blank(parts.name)) {
         *why = CTSEG_REJECT_NO_NAME;
         return CTSEG_INVALID;
     }
 
-    return ctseg_message_limit(out, enc, sequence, ev, why, &parts);
+    if (!parts.is_profile && !mapping->context
+        && mapping->names == CTSEG_NAMES_ORIGINAL)
+    {
+        return ctseg_message_limit(out, enc, sequence, ev, why, &parts);
+    }
+
+    memset(&own, 0, sizeof(ctseg_buf_t));
+
+    if (parts.is_profile) {
+        rc = ctseg_traits_write(&own, ev);
+        parts.props = ctseg_buf_slice(&own);
+
+    } else {
+        rc = ctseg_message_map(&parts, &own, mapping, ev);
+    }
+
+    if (rc == CTSEG_OK) {
+        rc = ctseg_message_limit(out, enc, sequence, ev, why, &parts);
+    }
+
+    ctseg_buf_free(&own);
+
+    return rc;
 }
 
 

@@ -46,7 +46,8 @@ bool ctseg_message_wanted(const ctseg_pinned_t *pinned,
  * shifts the time of the event ("Spec: Common Fields", timestamps).
  *
  * Dates of CleverTap are written as those of ISO 8601, unless they are so
- * many that the message would be too large by that alone.
+ * many that the message would be too large by that alone.  A context goes
+ * before that, when the message is too large with it.
  */
 
 ctseg_rc_t ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
@@ -56,7 +57,8 @@ ctseg_rc_t ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
  * Append the message of an event that can never be accepted, as far as there
  * is one: a JSON object of at most CTSEG_MESSAGE_KEPT_MAX bytes.  What makes
  * it longer is left out: first both ids, which stand in the properties then,
- * next the properties, at last the name.
+ * next the properties, at last the name.  The mapping of the export is not
+ * applied: properties are as they came, and the time is.
  */
 
 void ctseg_message_keep(ctseg_buf_t *out, const ctseg_encoder_t *enc,

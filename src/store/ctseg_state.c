@@ -459,3 +459,39 @@ ctseg_state_get_priority(ctseg_record_t *r, uint8_t tag, uint8_t *priority,
 
     *n = (unsigned) s.len;
 }
+
+
+void
+ctseg_state_put_mapping(ctseg_buf_t *out, uint8_t tag,
+    const ctseg_mapping_t *mapping)
+{
+    if (mapping->context) {
+        ctseg_record_uint(out, tag, 1);
+    }
+
+    if (mapping->names != CTSEG_NAMES_ORIGINAL) {
+        ctseg_record_uint(out, (uint8_t) (tag + 1), mapping->names);
+    }
+
+    if (mapping->future != CTSEG_FUTURE_KEEP) {
+        ctseg_record_uint(out, (uint8_t) (tag + 2), mapping->future);
+    }
+
+    if (mapping->integrations[0] != '\0') {
+        ctseg_record_cstr(out, (uint8_t) (tag + 3), mapping->integrations);
+    }
+}
+
+
+void
+ctseg_state_get_mapping(ctseg_record_t *r, uint8_t tag,
+    ctseg_mapping_t *mapping)
+{
+    mapping->context = ctseg_state_get_range(r, tag, 0, 1) != 0;
+    mapping->names = ctseg_state_get_range(r, (uint8_t) (tag + 1), 0,
+                                           CTSEG_NAMES_CANONICAL);
+    mapping->future = ctseg_state_get_range(r, (uint8_t) (tag + 2), 0,
+                                            CTSEG_FUTURE_REJECT);
+    ctseg_record_get_cstr(r, (uint8_t) (tag + 3), mapping->integrations,
+                          sizeof(mapping->integrations));
+}

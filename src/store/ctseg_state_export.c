@@ -46,7 +46,9 @@ enum {
     CTSEG_EXPORT_TOTALS_RUN,
     CTSEG_EXPORT_SENT,
     CTSEG_EXPORT_FILTERED,
-    CTSEG_EXPORT_REJECTED
+    CTSEG_EXPORT_REJECTED,
+
+    CTSEG_EXPORT_MAPPING = 60           /* up to 63 */
 };
 
 enum {
@@ -97,6 +99,7 @@ ctseg_export_write(ctseg_store_t *s, ctseg_export_t *e, uint64_t expect,
     ctseg_record_uint(&out, CTSEG_EXPORT_SENT, e->totals.sent);
     ctseg_record_uint(&out, CTSEG_EXPORT_FILTERED, e->totals.filtered);
     ctseg_record_uint(&out, CTSEG_EXPORT_REJECTED, e->totals.rejected);
+    ctseg_state_put_mapping(&out, CTSEG_EXPORT_MAPPING, &e->mapping);
     ctseg_record_end(&out);
 
     ctseg_state_key(key, "export/%s", e->id);
@@ -155,6 +158,7 @@ ctseg_export_decode(ctseg_record_t *r, const char *key, uint64_t rev,
     e->totals.sent = ctseg_record_get_uint(r, CTSEG_EXPORT_SENT);
     e->totals.filtered = ctseg_record_get_uint(r, CTSEG_EXPORT_FILTERED);
     e->totals.rejected = ctseg_record_get_uint(r, CTSEG_EXPORT_REJECTED);
+    ctseg_state_get_mapping(r, CTSEG_EXPORT_MAPPING, &e->mapping);
     e->rev = rev;
 
     if (strcmp(key + sizeof("export/") - 1, e->id) != 0) {

@@ -73,6 +73,13 @@ void ctseg_state_get_source(ctseg_record_t *r, uint8_t tag,
 unsigned ctseg_state_get_range(ctseg_record_t *r, uint8_t tag, unsigned min,
     unsigned max);
 
+/* the mapping as up to four fields, from tag on: what is as always has none */
+
+void ctseg_state_put_mapping(ctseg_buf_t *out, uint8_t tag,
+    const ctseg_mapping_t *mapping);
+void ctseg_state_get_mapping(ctseg_record_t *r, uint8_t tag,
+    ctseg_mapping_t *mapping);
+
 /* the identifier priority as bytes */
 
 void ctseg_state_put_priority(ctseg_buf_t *out, uint8_t tag,

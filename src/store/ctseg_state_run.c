@@ -57,6 +57,8 @@ enum {
     CTSEG_RUN_PAUSED,
     CTSEG_RUN_REFUSALS,
 
+    CTSEG_RUN_MAPPING = 90,             /* up to 93 */
+
     CTSEG_RUN_REJECTS = 100             /* + ctseg_reject_t */
 };
 
@@ -116,6 +118,7 @@ ctseg_run_encode(ctseg_buf_t *out, const ctseg_run_t *run)
     ctseg_record_uint(out, CTSEG_RUN_PACE, run->pace);
     ctseg_record_int(out, CTSEG_RUN_PAUSED, run->paused_ms);
     ctseg_record_uint(out, CTSEG_RUN_REFUSALS, run->refusals);
+    ctseg_state_put_mapping(out, CTSEG_RUN_MAPPING, &p->mapping);
 
     for (i = 0; i < CTSEG_REJECT_N; i++) {
         ctseg_record_uint(out, (uint8_t) (CTSEG_RUN_REJECTS + i),
@@ -140,6 +143,7 @@ ctseg_run_decode_pinned(ctseg_record_t *r, ctseg_pinned_t *p)
                              &p->npriority);
     ctseg_record_get_cstr(r, CTSEG_RUN_FINGERPRINT, p->fingerprint,
                           sizeof(p->fingerprint));
+    ctseg_state_get_mapping(r, CTSEG_RUN_MAPPING, &p->mapping);
 }
 
 

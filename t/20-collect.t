@@ -450,7 +450,7 @@ is_deeply([ $s->violations ], [], 'without breaking a rule of Segment');
 is($export->{last_run}{sent}, $sent, 'as the run says');
 is_deeply($export->{last_run}{rejected_by_reason}, { no_id => 1,
 	too_large => 0, refused => 0, expired => 0, no_name => 0,
-	damaged => 0 },
+	damaged => 0, future_time => 0 },
 	'but for the one without an id');
 cmp_ok($sent, '>', 2000, 'which are many');
 

@@ -107,11 +107,15 @@ my $e = $r->{json};
 like($r->{headers}{location}, qr{/exports/$e->{id}$}, 'somewhere');
 my $today = $e->{exported_on};
 like($today, qr/^\d{4}-\d\d-\d\d$/, 'on a day');
+my $no = $e->{mapping}{context};
+ok(defined $no && !$no, 'no context of its own');
 is_deeply($e, { id => $e->{id}, partner_id => $us, type => 'event',
 	format => 'json', events => { set => 'system' },
 	identifier_priority => [ qw/ identity email phone / ],
 	frequency => { kind => 'one_time', range => 'today', from => $today,
 		to => $today },
+	mapping => { context => $no, names => 'original',
+		integrations => undef, future => 'keep' },
 	status => 'PENDING', stop_reason => undef, revision => 1,
 	created_at => $e->{created_at}, exported_on => $today,
 	next_run_at => $e->{created_at}, last_run => undef,
@@ -129,7 +133,7 @@ is_deeply($run, { number => 1, status => 'succeeded',
 	to_sequence => 0, export_revision => 1, scanned => 0, sent => 0,
 	filtered => 0, rejected => 0, rejected_by_reason => { no_id => 0,
 	too_large => 0, refused => 0, expired => 0, no_name => 0,
-	damaged => 0 },
+	damaged => 0, future_time => 0 },
 	waiting => 0, batches => 0, retries => 0, coalesced_slots => 1,
 	retry_at => undef, last_error => undef },
 	'its run has this shape');

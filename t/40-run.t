@@ -232,7 +232,8 @@ ids('mapflag', { user_id => 'property:flag', anonymous_id =>
 	'property:nil' }, { identifier_priority => [ 'fbid', 'gpid' ] },
 	[ 'F', undef ], undef, undef, undef, undef, [ 'G', undef ]);
 is_deeply($e->{last_run}{rejected_by_reason}, { no_id => 4, too_large => 0,
-	refused => 0, expired => 0, no_name => 0, damaged => 0 },
+	refused => 0, expired => 0, no_name => 0, damaged => 0,
+	future_time => 0 },
 	'an event that nobody can be found for is rejected');
 like($t->error_log, qr/4 events in \(\d+, \d+\] can never be sent: 4 without/,
 	'... and the error log says so');
@@ -246,7 +247,8 @@ $id = $api->export($api->partner(write_key => 'toolarge',
 	from => $day, to => $day });
 $e = $api->until($id, 'DONE');
 is_deeply($e->{last_run}{rejected_by_reason}, { no_id => 0, too_large => 1,
-	refused => 0, expired => 0, no_name => 0, damaged => 0 },
+	refused => 0, expired => 0, no_name => 0, damaged => 0,
+	future_time => 0 },
 	'a message that would be too large is rejected');
 is_deeply([ map { $_->{properties}{n} } received('toolarge') ],
 	[ 5015, 5020 ], '... and its neighbours are sent');

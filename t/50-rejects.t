@@ -93,7 +93,8 @@ my $definition = { partner_id => partner('shown'), @settings,
 	frequency => { kind => 'one_time', range => 'last_7_days' } };
 my $p = $api->post('/exports/preview', $definition)->{json};
 is_deeply($p->{rejected_by_reason}, { no_id => 10, no_name => 10,
-	too_large => 3, refused => 0, expired => 0, damaged => 0 },
+	too_large => 3, refused => 0, expired => 0, damaged => 0,
+	future_time => 0 },
 	'a preview tells');
 unlike($t->read_file('store/state/data.mdb'), qr/rejected\//,
 	'... and stores nothing');
@@ -102,7 +103,8 @@ $s->rules({ when => { contains => 'Poison' }, status => 400, body => 'no' });
 my $id = $api->export(partner('main'), @settings);
 my $run = $api->until($id, 'DONE', 60)->{last_run};
 is_deeply($run->{rejected_by_reason}, { no_id => 10, no_name => 10,
-	too_large => 3, refused => 1, expired => 0, damaged => 0 },
+	too_large => 3, refused => 1, expired => 0, damaged => 0,
+	future_time => 0 },
 	'rejected by reason');
 is_deeply(taken('main'), { map { $_ => 1 } grep { !$why{$_} }
 	0 .. $events - 1 }, 'the others are delivered, each once');
@@ -146,7 +148,8 @@ $t->restart;
 $s->rules({ when => { contains => 'Poison' }, status => 400, body => 'no' });
 $run = $api->until($id, 'DONE', 60)->{last_run};
 is_deeply($run->{rejected_by_reason}, { no_id => 10, no_name => 10,
-	too_large => 3, refused => 1, expired => 0, damaged => 0 },
+	too_large => 3, refused => 1, expired => 0, damaged => 0,
+	future_time => 0 },
 	'after a crash the same are rejected');
 is_deeply([ map { $_->{sequence} - 1 } listed($id) ],
 	[ sort { $b <=> $a } keys %why ], '... and listed, each once');

@@ -2,7 +2,8 @@
  * Events on their way to Segment.  However the export is set, a batch keeps
  * the limits, is JSON, holds as many messages as it counts, and gives every
  * event it takes one verdict; where it ends does not depend on the write
- * key; the next one goes on behind it.  A line whose characters choose the
+ * key; the next one goes on behind it.  In a batch of profiles the updates of
+ * one are one message.  A line whose characters choose the
  * export and how often the events come, the name of a property, then the
  * body of an upload.
  */
@@ -14,6 +15,7 @@
 
 #define INSTALLATION  "fedcba9876543210"
 #define OFFERS        4000
+#define ARRIVED       (1767225600000LL - CTSEG_FUTURE_MS)
 
 
 static void
@@ -41,6 +43,19 @@ pin(ctseg_pinned_t *pinned, ctseg_str_t line, ctseg_str_t property)
     pinned->to_ms = fuzz_choice(line, 5, 2) == 0
                     ? INT64_MAX : 1767312000000LL;
 
+    pinned->mapping.context = fuzz_choice(line, 7, 2) == 1;
+    pinned->mapping.names = (ctseg_names_t) fuzz_choice(line, 8, 2);
+    pinned->mapping.future = (ctseg_future_t) fuzz_choice(line, 9, 3);
+
+    if (fuzz_choice(line, 10, 2) == 1) {
+        memcpy(pinned->mapping.integrations, "{\"All\":{}}", 11);
+    }
+
+    if (fuzz_choice(line, 11, 3) == 2) {
+        pinned->type = CTSEG_TYPE_PROFILE;
+        pinned->kinds = ctseg_kind_bit(CTSEG_KIND_PROFILE);
+    }
+
     n = property.len < CTSEG_PROPERTY_MAX ? property.len
                                           : CTSEG_PROPERTY_MAX;
     memcpy(pinned->user_id.property, property.data, n);
@@ -59,6 +74,7 @@ fill(ctseg_batch_t *b, const ctseg_pinned_t *pinned, const char *write_key,
 
     memset(b, 0, sizeof(ctseg_batch_t));
     ctseg_batch_begin(b, pinned, INSTALLATION, write_key, after);
+    b->arrived_ms = ARRIVED;
 
     for (i = 0; i < offers; i++) {
         if (!ctseg_batch_offer(b, &u->events[b->upto % u->nevents])) {
@@ -71,6 +87,35 @@ fill(ctseg_batch_t *b, const ctseg_pinned_t *pinned, const char *write_key,
 }
 
 
+/* the event of a sequence as it is sent; false: it is in no message */
+
+static bool
+encode(ctseg_buf_t *out, const ctseg_encoder_t *enc, uint64_t sequence,
+    const ctseg_upload_t *u)
+{
+    bool            ahead;
+    ctseg_event_t   ev;
+    ctseg_reject_t  why;
+
+    ev = u->events[(sequence - 1) % u->nevents];
+    ahead = ev.time_ms > ARRIVED + CTSEG_FUTURE_MS;
+
+    if (!ctseg_message_wanted(enc->pinned, &ev)
+        || (ahead && enc->pinned->mapping.future == CTSEG_FUTURE_REJECT))
+    {
+        return false;
+    }
+
+    if (ahead && enc->pinned->mapping.future == CTSEG_FUTURE_CLAMP) {
+        ev.time_ms = ARRIVED;
+    }
+
+    ctseg_buf_reset(out);
+
+    return ctseg_message_encode(out, enc, sequence, &ev, &why) == CTSEG_OK;
+}
+
+
 static void
 check_messages(const ctseg_batch_t *b, const ctseg_upload_t *u)
 {
@@ -78,7 +123,6 @@ check_messages(const ctseg_batch_t *b, const ctseg_upload_t *u)
     uint64_t         sequence;
     ctseg_buf_t      one = { NULL, 0, 0, false };
     ctseg_str_t      message;
-    ctseg_reject_t   why;
     ctseg_encoder_t  enc;
 
     ctseg_encoder_init(&enc, b->enc.pinned, INSTALLATION);
@@ -95,17 +139,16 @@ check_messages(const ctseg_batch_t *b, const ctseg_upload_t *u)
         fuzz_check(message.len < CTSEG_MESSAGE_MAX);
         fuzz_check(fuzz_is_json(message, 16));
 
+        if (b->enc.pinned->type == CTSEG_TYPE_PROFILE) {
+            continue;                   /* several may be in one */
+        }
+
         /* alone it is the same, so a retry sends what was sent */
 
         do {
             sequence++;
             fuzz_check(sequence <= b->upto);
-            ctseg_buf_reset(&one);
-        } while (!ctseg_message_wanted(b->enc.pinned,
-                              &u->events[(sequence - 1) % u->nevents])
-                 || ctseg_message_encode(&one, &enc, sequence,
-                              &u->events[(sequence - 1) % u->nevents], &why)
-                    != CTSEG_OK);
+        } while (!encode(&one, &enc, sequence, u));
 
         fuzz_check(ctseg_str_eq(message, ctseg_buf_slice(&one)));
     }
@@ -114,17 +157,27 @@ check_messages(const ctseg_batch_t *b, const ctseg_upload_t *u)
 }
 
 
+typedef struct {
+    bool      batch;
+    unsigned  n;
+} counting_t;
+
+
 static bool
 count_token(void *data, const ctseg_json_token_t *t)
 {
-    unsigned  *n;
+    counting_t  *c;
 
-    n = data;
+    c = data;
 
     /* what stands in the array "batch"; "context" holds objects too */
 
-    if (t->depth == 2 && t->type == CTSEG_JSON_OBJECT) {
-        (*n)++;
+    if (t->depth == 0 && t->type == CTSEG_JSON_KEY) {
+        c->batch = ctseg_str_is(t->text, "batch");
+    }
+
+    if (c->batch && t->depth == 2 && t->type == CTSEG_JSON_OBJECT) {
+        c->n++;
     }
 
     return true;
@@ -161,8 +214,9 @@ check_rejects(const ctseg_batch_t *b)
 static void
 check_batch(const ctseg_batch_t *b, const ctseg_upload_t *u)
 {
-    unsigned  i, n;
-    uint64_t  rejects;
+    unsigned    i;
+    uint64_t    rejects;
+    counting_t  c = { false, 0 };
 
     fuzz_check(b->body.len <= CTSEG_BATCH_BYTES);
     fuzz_check(b->events <= CTSEG_BATCH_EVENTS);
@@ -177,10 +231,9 @@ check_batch(const ctseg_batch_t *b, const ctseg_upload_t *u)
 
     fuzz_check(rejects == b->counts.rejected);
 
-    n = 0;
     fuzz_check(ctseg_json_scan(ctseg_buf_slice(&b->body), 24, count_token,
-                               &n, NULL) == CTSEG_OK);
-    fuzz_check(n == b->events + 2);
+                               &c, NULL) == CTSEG_OK);
+    fuzz_check(c.n == b->events);
     fuzz_check_json(&b->body);
 
     check_messages(b, u);

@@ -170,6 +170,13 @@ check_rules(const ctseg_export_t *e, const ctseg_export_env_t *env)
         seen |= 1u << e->priority[i];
     }
 
+    fuzz_check(e->mapping.names <= CTSEG_NAMES_CANONICAL);
+    fuzz_check(e->mapping.future <= CTSEG_FUTURE_REJECT);
+    fuzz_check(e->type != CTSEG_TYPE_PROFILE
+               || (!e->mapping.context
+                   && e->mapping.names == CTSEG_NAMES_ORIGINAL));
+    fuzz_check(strlen(e->mapping.integrations) <= CTSEG_INTEGRATIONS_MAX);
+
     check_days(e, env);
 }
 
@@ -204,6 +211,7 @@ write_body(ctseg_buf_t *out, const ctseg_json_t *shown)
     copy(&w, "format", shown);
     copy(&w, "events", shown);
     copy(&w, "identifier_priority", shown);
+    copy(&w, "mapping", shown);
 
     if (ctseg_json_get(freq, "range") == NULL) {
         copy(&w, "frequency", shown);

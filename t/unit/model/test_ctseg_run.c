@@ -299,6 +299,8 @@ test_names(void **state)
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_EXPIRED), "expired");
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_NO_NAME), "no_name");
     assert_string_equal(ctseg_reject_name(CTSEG_REJECT_DAMAGED), "damaged");
+    assert_string_equal(ctseg_reject_name(CTSEG_REJECT_FUTURE),
+                        "future_time");
     assert_null(ctseg_reject_name(CTSEG_REJECT_N));
 }
 

@@ -23,7 +23,7 @@
     "\"to_sequence\":300,\"export_revision\":2,\"scanned\":50,\"sent\":40,"  \
     "\"filtered\":7,\"rejected\":3,\"rejected_by_reason\":{\"no_id\":1,"     \
     "\"too_large\":2,\"refused\":0,\"expired\":0,\"no_name\":0,"             \
-    "\"damaged\":0},"                                                        \
+    "\"damaged\":0,\"future_time\":0},"                                      \
     "\"waiting\":150,\"batches\":4,\"retries\":1,"                           \
     "\"coalesced_slots\":0,\"retry_at\":null,\"last_error\":null}"
 
@@ -158,7 +158,10 @@ test_export_page(void **state)
         "\"Notification Clicked\",\"App Launched\"]},"
         "\"identifier_priority\":[\"identity\",\"objectId\"],"
         "\"frequency\":{\"kind\":\"one_time\",\"from\":\"2026-01-01\","
-        "\"to\":\"2026-01-02\"},\"status\":\"PENDING\",\"stop_reason\":null,"
+        "\"to\":\"2026-01-02\"},"
+        "\"mapping\":{\"context\":false,\"names\":\"original\","
+        "\"integrations\":null,\"future\":\"keep\"},"
+        "\"status\":\"PENDING\",\"stop_reason\":null,"
         "\"revision\":1,\"created_at\":" AT ",\"exported_on\":\"2026-01-02\","
         "\"next_run_at\":" AT ",\"last_run\":null,\"progress\":{\"sent\":0,"
         "\"rejected\":0,\"filtered\":0,\"waiting\":0,\"percent\":0,"
@@ -178,6 +181,8 @@ test_export_page(void **state)
         "\"identifier_priority\":[\"identity\",\"objectId\"],"
         "\"frequency\":{\"kind\":\"one_time\",\"from\":\"2026-01-01\","
         "\"to\":\"2026-01-02\",\"range\":\"yesterday\"},"
+        "\"mapping\":{\"context\":false,\"names\":\"original\","
+        "\"integrations\":null,\"future\":\"keep\"},"
         "\"status\":\"RUNNING\",\"stop_reason\":null,"
         "\"revision\":1,\"created_at\":" AT ",\"exported_on\":\"2026-01-02\","
         "\"next_run_at\":null,\"last_run\":" RUN ",\"progress\":{\"sent\":40,"

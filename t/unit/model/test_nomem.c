@@ -136,6 +136,7 @@ export(ctseg_buf_t *out)
         "\"every_hours\":4}}";
     static const char  edit[] =
         "{\"identifier_priority\":[\"email\",\"phone\"],"
+        "\"mapping\":{\"context\":true,\"integrations\":{\"All\":true}},"
         "\"frequency\":{\"kind\":\"recurring\",\"every_hours\":6}}";
 
     memset(&e, 0, sizeof(e));

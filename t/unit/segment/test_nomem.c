@@ -34,6 +34,7 @@ body(void)
         ctseg_buf_fmt(&b, ",{\"type\":\"event\",\"evtName\":\"Caf\\u00e9 %u\","
                       "\"identity\":\"u\\\"%u\",\"ts\":1767323045,"
                       "\"evtData\":{\"a \\ud83d\\ude00\":-1.5e3,"
+                      "\"ct_app_version\":\"1\","
                       "\"text\":\"line\\nand \\\\ %0200u\"}}", i, i, i);
     }
 
@@ -64,6 +65,9 @@ events(ctseg_buf_t *out)
     memset(&batch, 0, sizeof(batch));
     test_pinned(&pinned);
     pinned.kinds = ~(ctseg_kinds_t) 0;
+    pinned.mapping.context = true;
+    pinned.mapping.names = CTSEG_NAMES_CANONICAL;
+    memcpy(pinned.mapping.integrations, "{\"All\":false}", 14);
 
     rc = ctseg_upload_parse(&u, body(), TEST_TIME_MS, &err);
 

@@ -67,6 +67,10 @@ create_export(ctseg_store_t *s, const char *partner_id, int64_t now_ms)
     e.priority[0] = CTSEG_ID_EMAIL;
     e.priority[1] = CTSEG_ID_PHONE;
     e.npriority = 2;
+    e.mapping.context = true;
+    e.mapping.names = CTSEG_NAMES_CANONICAL;
+    e.mapping.future = CTSEG_FUTURE_CLAMP;
+    memset(e.mapping.integrations, 'i', CTSEG_INTEGRATIONS_MAX);
     e.freq = CTSEG_FREQ_RECURRING;
     (void) snprintf(e.range, sizeof(e.range), "last_7_days");
     (void) snprintf(e.from, sizeof(e.from), "2026-01-02");

@@ -325,6 +325,10 @@ test_run(void **state)
     r.pinned.anonymous_id.field = -1;
     memset(r.pinned.anonymous_id.property, 'x', CTSEG_PROPERTY_MAX);
     r.pinned.npriority = CTSEG_PRIORITY_MAX;
+    r.pinned.mapping.context = true;
+    r.pinned.mapping.names = CTSEG_NAMES_CANONICAL;
+    r.pinned.mapping.future = CTSEG_FUTURE_REJECT;
+    memset(r.pinned.mapping.integrations, 'i', CTSEG_INTEGRATIONS_MAX);
     ctseg_write_key_fingerprint(r.pinned.fingerprint, "key");
     r.lo = 10;
     r.hi = 100;
@@ -509,6 +513,11 @@ test_range(void **state)
     assert_int_equal(ctseg_export_get(st->store, ctseg_str(e.id), &good,
                                       &err), CTSEG_CORRUPT);
     e.priority[1] = 0;
+    e.mapping.future = CTSEG_FUTURE_REJECT + 1;
+    assert_int_equal(ctseg_export_put(st->store, &e, &err), CTSEG_OK);
+    assert_int_equal(ctseg_export_get(st->store, ctseg_str(e.id), &good,
+                                      &err), CTSEG_CORRUPT);
+    e.mapping.future = CTSEG_FUTURE_KEEP;
     assert_int_equal(ctseg_export_put(st->store, &e, &err), CTSEG_OK);
     assert_int_equal(ctseg_export_get(st->store, ctseg_str(e.id), &good,
                                       &err), CTSEG_OK);

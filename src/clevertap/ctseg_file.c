@@ -92,6 +92,7 @@ ctseg_file_read(ctseg_file_t *f, ctseg_str_t text, ctseg_event_t *ev)
     ctseg_file_head_t  head;
 
     head.zone = f->zone;
+    head.now_ms = f->now_ms;
     head.name = ctseg_buf_slice(&f->name);
     head.kind = f->kind;
     head.is_charged = f->is_charged;

@@ -6,8 +6,12 @@
  *    "deviceInfo":{...}, "sessionProps":{...}, "controlGroupName":...}
  *
  * Later files name the event in each line ("eventName", docs, "Export
- * Format").  A file of any length is read in pieces as they come.  Any
- * thread; no clock.
+ * Format").  A line may as well be a profile, in a file without a name:
+ *
+ *   {"type":"profile", "identity":..., "profileData":{...}}, as uploads have
+ *   {"profile":{"identity":..., "name":..., "profileData":{...}}, "ts":...}
+ *
+ * A file of any length is read in pieces as they come.  Any thread; no clock.
  */
 
 #ifndef CTSEG_FILE_H
@@ -40,15 +44,17 @@ typedef enum {
 
 
 /*
- * Zeroed, and zone set, it is ready.  Where a part ends depends on the bytes
- * of the file alone, not on the pieces; f->hash is that of all the file has up
- * to there, so the parts of a file that is sent again have the same ones.
+ * Zeroed, with zone and now_ms set, it is ready.  Where a part ends depends on
+ * the bytes of the file alone, not on the pieces; f->hash is that of all the
+ * file has up to there, so the parts of a file that is sent again have the
+ * same ones.
  */
 
 typedef struct {
     const ctseg_zone_t  *zone;          /* ts of 14 digits is its wall time */
+    int64_t              now_ms;        /* of a profile without ts */
 
-    uint64_t             good;          /* lines that are events */
+    uint64_t             good;          /* lines that are records */
     uint64_t             failed;        /* lines that are not */
     unsigned             refused[CTSEG_REFUSAL_N];      /* failed by reason;
                                            the caller may zero them */

@@ -32,7 +32,10 @@ typedef enum {
     CTSEG_FILE_PROPS,
     CTSEG_FILE_DEVICE,
     CTSEG_FILE_SESSION,
-    CTSEG_FILE_GROUP
+    CTSEG_FILE_GROUP,
+    CTSEG_FILE_TYPE,
+    CTSEG_FILE_DATA,
+    CTSEG_FILE_OWN                      /* what a profile may have as well */
 } ctseg_file_field_t;
 
 
@@ -53,6 +56,15 @@ typedef struct {
     bool                   all;         /* it is all_identities */
     ctseg_str_t            first;       /* of all_identities, raw */
     bool                   is_object;
+
+    ctseg_intake_data_t    profile;     /* profileData */
+    ctseg_intake_t         own;         /* identities beside it */
+    ctseg_str_t            person;      /* a name beside it, raw */
+    bool                   in_data;     /* of the field profile */
+    bool                   in_person;
+    bool                   has_person;  /* profileData has a name */
+    bool                   is_profile;  /* by its type */
+    bool                   is_event;    /* it has something of one */
 
     ctseg_str_t            keys[CTSEG_FILE_KEYS_MAX];   /* of eventProps */
     unsigned               nkeys;
@@ -85,7 +97,16 @@ static const struct {
     { ctseg_string("eventName"), CTSEG_FILE_NAME },
     { ctseg_string("deviceInfo"), CTSEG_FILE_DEVICE },
     { ctseg_string("sessionProps"), CTSEG_FILE_SESSION },
-    { ctseg_string("controlGroupName"), CTSEG_FILE_GROUP }
+    { ctseg_string("controlGroupName"), CTSEG_FILE_GROUP },
+    { ctseg_string("type"), CTSEG_FILE_TYPE },
+    { ctseg_string("profileData"), CTSEG_FILE_DATA },
+    { ctseg_string("identity"), CTSEG_FILE_OWN },
+    { ctseg_string("objectId"), CTSEG_FILE_OWN },
+    { ctseg_string("email"), CTSEG_FILE_OWN },
+    { ctseg_string("phone"), CTSEG_FILE_OWN },
+    { ctseg_string("FBID"), CTSEG_FILE_OWN },
+    { ctseg_string("GPID"), CTSEG_FILE_OWN },
+    { ctseg_string("name"), CTSEG_FILE_OWN }
 };
 
 static const struct {
@@ -95,7 +116,9 @@ static const struct {
     { ctseg_string("identity"), CTSEG_ID_IDENTITY },
     { ctseg_string("objectId"), CTSEG_ID_OBJECT },
     { ctseg_string("email"), CTSEG_ID_EMAIL },
-    { ctseg_string("phone"), CTSEG_ID_PHONE }
+    { ctseg_string("phone"), CTSEG_ID_PHONE },
+    { ctseg_string("FBID"), CTSEG_ID_FBID },
+    { ctseg_string("GPID"), CTSEG_ID_GPID }
 };
 
 
@@ -123,6 +146,8 @@ ctseg_file_profile_key(ctseg_file_notes_t *line, ctseg_str_t name)
 
     line->id = -1;
     line->all = ctseg_str_is(name, "all_identities");
+    line->in_data = ctseg_str_is(name, "profileData");
+    line->in_person = ctseg_str_is(name, "name");
 
     for (i = 0; i < sizeof(ctseg_file_ids) / sizeof(ctseg_file_ids[0]); i++) {
         if (ctseg_str_eq(name, ctseg_file_ids[i].name)) {
@@ -132,9 +157,42 @@ ctseg_file_profile_key(ctseg_file_notes_t *line, ctseg_str_t name)
 }
 
 
+/* every token of profileData, whose value is at this depth */
+
+static void
+ctseg_file_data(ctseg_file_notes_t *line, unsigned depth,
+    const ctseg_json_token_t *t)
+{
+    if (t->depth == depth && t->type < CTSEG_JSON_KEY) {
+        line->has_person = false;
+
+    } else if (t->depth == depth && t->type == CTSEG_JSON_KEY
+               && ctseg_intake_is(t->text, "Name"))
+    {
+        line->has_person = true;
+    }
+
+    ctseg_intake_data(&line->profile, depth, t);
+}
+
+
+static void
+ctseg_file_person(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
+{
+    if (t->type == CTSEG_JSON_STRING && !ctseg_intake_is_blank(t->text)) {
+        line->person = t->raw;
+    }
+}
+
+
 static void
 ctseg_file_profile(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
 {
+    if (line->in_data && t->depth > CTSEG_FILE_FIELD) {
+        ctseg_file_data(line, CTSEG_FILE_INNER, t);
+        return;
+    }
+
     if (t->type == CTSEG_JSON_KEY) {
         if (t->depth == CTSEG_FILE_FIELD) {
             ctseg_file_profile_key(line, t->text);
@@ -143,10 +201,15 @@ ctseg_file_profile(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
         return;
     }
 
-    if (t->depth == CTSEG_FILE_INNER && line->id >= 0
+    if (t->depth == CTSEG_FILE_INNER
+        && line->id >= 0 && line->id <= CTSEG_ID_PHONE
         && t->type < CTSEG_JSON_KEY)
     {
         ctseg_intake_id(&line->in, (ctseg_id_e) line->id, t);
+    }
+
+    if (line->in_person && t->depth == CTSEG_FILE_INNER) {
+        ctseg_file_person(line, t);
     }
 
     /* the list, or the one there is */
@@ -256,6 +319,24 @@ ctseg_file_props(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
 }
 
 
+/* what stands beside profileData and not in profile */
+
+static void
+ctseg_file_own(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
+{
+    if (t->depth != CTSEG_FILE_FIELD || t->type >= CTSEG_JSON_KEY) {
+        return;
+    }
+
+    if (line->id >= 0) {
+        ctseg_intake_id(&line->own, (ctseg_id_e) line->id, t);
+
+    } else if (line->in_person) {
+        ctseg_file_person(line, t);
+    }
+}
+
+
 static bool
 ctseg_file_token(void *data, const ctseg_json_token_t *t)
 {
@@ -268,6 +349,12 @@ ctseg_file_token(void *data, const ctseg_json_token_t *t)
     if (t->depth == 0) {
         if (t->type == CTSEG_JSON_KEY) {
             line->field = ctseg_file_field(t->text);
+            line->is_event |= line->field == CTSEG_FILE_NAME
+                              || line->field == CTSEG_FILE_PROPS;
+
+            if (line->field == CTSEG_FILE_OWN) {
+                ctseg_file_profile_key(line, t->text);
+            }
 
         } else if (t->type == CTSEG_JSON_OBJECT) {
             line->is_object = true;
@@ -280,6 +367,22 @@ ctseg_file_token(void *data, const ctseg_json_token_t *t)
 
     case CTSEG_FILE_PROFILE:
         ctseg_file_profile(line, t);
+        break;
+
+    case CTSEG_FILE_TYPE:
+        if (t->depth == CTSEG_FILE_FIELD) {
+            line->is_profile = t->type == CTSEG_JSON_STRING
+                               && ctseg_str_is(t->text, "profile");
+        }
+
+        break;
+
+    case CTSEG_FILE_DATA:
+        ctseg_file_data(line, CTSEG_FILE_FIELD, t);
+        break;
+
+    case CTSEG_FILE_OWN:
+        ctseg_file_own(line, t);
         break;
 
     case CTSEG_FILE_TS:
@@ -460,6 +563,102 @@ ctseg_file_merge(ctseg_buf_t *out, ctseg_file_notes_t *line)
 }
 
 
+/* ---- profiles ---- */
+
+
+/* an event of a file may tell of its user as well, so that is asked first */
+
+static bool
+ctseg_file_is_profile(const ctseg_file_head_t *head,
+    const ctseg_file_notes_t *line)
+{
+    return line->is_profile
+           || (head->name.len == 0 && !line->is_event
+               && (line->profile.raw.len != 0 || line->profile.bad));
+}
+
+
+static int
+ctseg_file_judge_profile(const ctseg_file_head_t *head,
+    ctseg_file_notes_t *line, ctseg_buf_t *props, ctseg_buf_t *text)
+{
+    int              code;
+    unsigned         i;
+    ctseg_str_t      raw;
+    ctseg_intake_t  *in;
+
+    in = &line->in;
+
+    for (i = 0; i < CTSEG_ID_N; i++) {
+        if (in->event.id[i].len == 0) {
+            in->event.id[i] = line->own.event.id[i];
+        }
+    }
+
+    if (in->bad_id < 0) {
+        in->bad_id = line->own.bad_id;
+    }
+
+    in->any_id = true;
+    code = 0;
+
+    if (in->ts_type == CTSEG_JSON_NULL) {
+        in->event.time_ms = head->now_ms;
+
+    } else {
+        code = ctseg_file_judge_ts(head->zone, in, text);
+    }
+
+    if (code == 0) {
+        code = ctseg_intake_judge_ids(in, text);
+    }
+
+    if (code == 0) {
+        code = ctseg_intake_judge_data(in, &line->profile, text);
+    }
+
+    if (code != 0) {
+        return code;
+    }
+
+    in->event.kind = CTSEG_KIND_PROFILE;
+    in->event.name.len = 0;
+    in->event.props = line->profile.raw;
+
+    raw = line->profile.raw;
+
+    if (line->person.len == 0 || line->has_person
+        || line->profile.nprops >= CTSEG_PROPS_N_MAX
+        || raw.len + line->person.len + 16 > CTSEG_PROPS_LEN_MAX)
+    {
+        return 0;
+    }
+
+    /* the name in front, and the rest without its opening brace */
+
+    ctseg_buf_reset(props);
+    ctseg_buf_cstr(props, "{\"Name\":");
+    ctseg_buf_str(props, line->person);
+
+    if (raw.len == 0) {
+        ctseg_buf_char(props, '}');
+
+    } else {
+        if (line->profile.nprops != 0) {
+            ctseg_buf_char(props, ',');
+        }
+
+        raw.data++;
+        raw.len--;
+        ctseg_buf_str(props, raw);
+    }
+
+    in->event.props = ctseg_buf_slice(props);
+
+    return 0;
+}
+
+
 /* ---- lines ---- */
 
 
@@ -477,6 +676,10 @@ ctseg_file_verdict(const ctseg_file_head_t *head, ctseg_file_notes_t *line,
         ctseg_buf_cstr(text, "Event structure invalid: a line must be an"
                        " object");
         return CTSEG_CODE_STRUCTURE;
+    }
+
+    if (ctseg_file_is_profile(head, line)) {
+        return ctseg_file_judge_profile(head, line, props, text);
     }
 
     if (in->event.name.len == 0 && !in->bad_name) {
@@ -542,6 +745,10 @@ ctseg_file_line(const ctseg_file_head_t *head, ctseg_str_t text,
     ctseg_intake_begin(&line.in);
     line.data.rule = CTSEG_INTAKE_ANY;
     line.data.name = "eventProps";
+
+    ctseg_intake_begin(&line.own);
+    line.profile.rule = CTSEG_INTAKE_PROFILE;
+    line.profile.name = "profileData";
 
     memset(&err, 0, sizeof(ctseg_err_t));
 

@@ -15,6 +15,7 @@
 
 typedef struct {
     const ctseg_zone_t  *zone;
+    int64_t              now_ms;        /* of a profile without ts */
     ctseg_str_t          name;          /* of the events: raw, or empty */
     unsigned             kind;
     bool                 is_charged;

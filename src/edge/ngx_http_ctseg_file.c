@@ -137,6 +137,7 @@ ngx_http_ctseg_file_create(ngx_http_request_t *r,
     f->r = r;
     f->fd = NGX_INVALID_FILE;
     f->file.zone = &worker->zone;
+    f->file.now_ms = ctseg_now_ms();
 
     if (ngx_http_arg(r, (u_char *) "dryRun", 6, &value) == NGX_OK
         && value.len == 1 && value.data[0] == '1')

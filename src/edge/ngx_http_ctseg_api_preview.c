@@ -18,6 +18,7 @@ typedef struct {
     ctseg_export_env_t        env;
     ngx_http_ctseg_region_t  *region;
     int64_t                   deadline;
+    unsigned                  gone:1;   /* the client is */
 } ngx_http_ctseg_preview_t;
 
 
@@ -44,6 +45,12 @@ ngx_http_ctseg_export_preview_thread(ngx_http_ctseg_task_t *task)
     }
 
     p = call->data;
+
+    if (p->gone) {
+        ctseg_preview_free(&p->preview);
+        return;
+    }
+
     ngx_memzero(&err, sizeof(err));
 
     rc = ctseg_preview_step(&p->preview, task->worker->store,
@@ -70,6 +77,10 @@ ngx_http_ctseg_export_preview_thread(ngx_http_ctseg_task_t *task)
 
     w.buf = &call->out;
     w.comma = false;
+
+    /* its file is closed by this thread */
+
+    ctseg_latest_free(&p->preview.latest);
 
     ctseg_preview_render(&w, &p->preview, (unsigned) p->region->requests,
                          (unsigned) p->region->events);
@@ -111,8 +122,9 @@ ngx_http_ctseg_preview_begin(ngx_http_ctseg_call_t *call)
 
     ngx_memzero(&err, sizeof(err));
 
-    rc = ctseg_preview_begin(&p->preview, worker->store, &e, &partner,
-                             env.now_ms, p->deadline, &err);
+    rc = ctseg_preview_begin(&p->preview, worker->store,
+                             (char *) worker->conf->events_path->name.data,
+                             &e, &partner, env.now_ms, p->deadline, &err);
 
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_preview_problem(call, rc, &err);
@@ -147,10 +159,12 @@ ngx_http_ctseg_preview_problem(ngx_http_ctseg_call_t *call, ctseg_rc_t rc,
 static void
 ngx_http_ctseg_preview_next(ngx_http_ctseg_call_t *call)
 {
-    if (ngx_http_ctseg_is_gone(call->r)) {
-        ngx_http_ctseg_call_answer(call);
-        return;
-    }
+    ngx_http_ctseg_preview_t  *p;
+
+    /* what it has is freed by a thread, files included */
+
+    p = call->data;
+    p->gone = ngx_http_ctseg_is_gone(call->r);
 
     ngx_http_ctseg_call_again(call, call->work);
 }

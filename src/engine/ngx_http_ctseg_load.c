@@ -7,7 +7,18 @@
 
 
 #define NGX_HTTP_CTSEG_LOAD_MS     10000
+#define NGX_HTTP_CTSEG_INDEX_MS    50
 #define NGX_HTTP_CTSEG_SAVE_TRIES  8
+
+
+typedef struct {
+    ngx_http_ctseg_task_t  task;
+    ctseg_latest_t         latest;
+} ngx_http_ctseg_unload_t;
+
+
+static void ngx_http_ctseg_unload_thread(ngx_http_ctseg_task_t *task);
+static void ngx_http_ctseg_unload_done(ngx_http_ctseg_task_t *task);
 
 
 /* the key as it is now: a corrected one takes effect on the next batch */
@@ -109,6 +120,21 @@ ngx_http_ctseg_load_keep(ngx_http_ctseg_load_t *load)
 }
 
 
+/* others of the pool get their turn in between */
+
+static ctseg_rc_t
+ngx_http_ctseg_load_index(ngx_http_ctseg_load_t *load)
+{
+    int64_t  now;
+
+    now = ctseg_mono_ms();
+
+    return ctseg_latest_step(load->latest, load->task.worker->store,
+                             &load->pinned, now + NGX_HTTP_CTSEG_INDEX_MS,
+                             now + NGX_HTTP_CTSEG_LOAD_MS, &load->err);
+}
+
+
 void
 ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
 {
@@ -117,6 +143,14 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
     ngx_http_ctseg_load_t  *load;
 
     load = (ngx_http_ctseg_load_t *) task;
+
+    if (load->latest != NULL && !load->latest->complete) {
+        load->rc = ngx_http_ctseg_load_index(load);
+
+        if (load->rc != CTSEG_OK) {
+            return;
+        }
+    }
 
     load->rc = ngx_http_ctseg_load_key(load, &p);
     if (load->rc != CTSEG_OK) {
@@ -132,6 +166,7 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
     read.hi = load->hi;
     read.limit = load->limit;
     read.expire = true;
+    read.latest = load->latest;
 
     load->rc = ctseg_read_batch(task->worker->store, &read,
                                 ctseg_mono_ms() + NGX_HTTP_CTSEG_LOAD_MS,
@@ -140,6 +175,56 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
     if (load->rc == CTSEG_OK) {
         load->rc = ngx_http_ctseg_load_keep(load);
     }
+}
+
+
+/* ---- the index of a run ---- */
+
+
+/* to close a large file takes a while, since that is its end */
+
+void
+ngx_http_ctseg_unload(ngx_http_ctseg_worker_t *worker,
+    ctseg_latest_t *latest)
+{
+    ngx_http_ctseg_unload_t  *unload;
+
+    if (latest->spool.in_file) {
+        unload = ngx_http_ctseg_task_create(worker,
+                                            sizeof(ngx_http_ctseg_unload_t),
+                                            ngx_http_ctseg_unload_thread,
+                                            ngx_http_ctseg_unload_done);
+
+        if (unload != NULL) {
+            unload->latest = *latest;
+
+            if (ngx_http_ctseg_task_post(&unload->task) == NGX_OK) {
+                return;
+            }
+
+            ngx_free(unload);
+        }
+    }
+
+    ctseg_latest_free(latest);
+}
+
+
+static void
+ngx_http_ctseg_unload_thread(ngx_http_ctseg_task_t *task)
+{
+    ngx_http_ctseg_unload_t  *unload;
+
+    unload = (ngx_http_ctseg_unload_t *) task;
+
+    ctseg_latest_free(&unload->latest);
+}
+
+
+static void
+ngx_http_ctseg_unload_done(ngx_http_ctseg_task_t *task)
+{
+    ngx_free(task);
 }
 
 

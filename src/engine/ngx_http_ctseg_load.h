@@ -13,7 +13,11 @@
 #include "../bridge/ngx_http_ctseg_task.h"
 
 
-/* read the next batch of (after, hi]; first member of a larger struct */
+/*
+ * Read the next batch of (after, hi]; first member of a larger struct.  With
+ * an index that is not complete it goes on with that first, and answers AGAIN
+ * when there is more to do: post it once more.
+ */
 
 typedef struct {
     ngx_http_ctseg_task_t   task;
@@ -26,6 +30,8 @@ typedef struct {
     unsigned                limit;      /* messages at most, 0: Segment's */
     char                    export_id[CTSEG_ID_TEXT_MAX];
     uint64_t                run;        /* its number */
+    ctseg_latest_t         *latest;     /* of the run; complete, or nobody else
+                                           has it meanwhile; NULL: none */
     unsigned                fresh:1;    /* what can never be sent of it is not
                                            stored yet */
     unsigned                many:1;     /* of the run enough is stored */
@@ -40,6 +46,12 @@ typedef struct {
 } ngx_http_ctseg_load_t;
 
 void ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task);
+
+
+/* free an index; the thread does it when it has a file */
+
+void ngx_http_ctseg_unload(ngx_http_ctseg_worker_t *worker,
+    ctseg_latest_t *latest);
 
 
 /* what a save is to leave behind */

@@ -11,6 +11,7 @@
 static void ngx_http_ctseg_run_forget(ngx_http_ctseg_batch_t *batch);
 static void ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task);
 static void ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch);
+static void ngx_http_ctseg_run_reload(ngx_http_ctseg_batch_t *batch);
 
 
 static ngx_uint_t  ngx_http_ctseg_nbatches;
@@ -52,6 +53,7 @@ ngx_http_ctseg_batch_create(ngx_http_ctseg_run_t *run, uint64_t after,
     batch->load.hi = hi;
     batch->load.pinned = run->run.pinned;
     batch->load.run = run->run.number;
+    batch->load.latest = run->latest;
     ngx_memcpy(batch->load.partner_id, run->run.partner_id,
                sizeof(batch->load.partner_id));
     ngx_memcpy(batch->load.export_id, run->run.export_id,
@@ -164,6 +166,30 @@ ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch)
 }
 
 
+/* the index of the run is not complete: the next piece of it */
+
+static void
+ngx_http_ctseg_run_reload(ngx_http_ctseg_batch_t *batch)
+{
+    ngx_http_ctseg_run_t  *run;
+
+    run = batch->run;
+
+    if (!ngx_exiting && !ngx_quit && !ngx_terminate
+        && ngx_http_ctseg_run_is_open(run)
+        && ngx_http_ctseg_task_post(&batch->load.task) == NGX_OK)
+    {
+        return;
+    }
+
+    /* what there is of it stays; the beat goes on with it */
+
+    run->loading = 0;
+    ngx_http_ctseg_run_forget(batch);
+    ngx_http_ctseg_run_settle(run);
+}
+
+
 static void
 ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
 {
@@ -174,6 +200,11 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
     run = batch->run;
 
     ngx_http_ctseg_run_stirs(run);
+
+    if (batch->load.rc == CTSEG_AGAIN) {
+        ngx_http_ctseg_run_reload(batch);
+        return;
+    }
 
     if (batch->fresh) {
         run->loading = 0;

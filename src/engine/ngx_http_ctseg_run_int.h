@@ -94,6 +94,7 @@ struct ngx_http_ctseg_run_s {
     ngx_msec_t                  unread_at;  /* of the load that failed */
     ctseg_mark_t                mark;       /* since when the pace counts */
     ctseg_window_t              window;     /* how many may be in flight */
+    ctseg_latest_t             *latest;     /* the index, or NULL: none */
     uint64_t                    paused_revision;    /* of the partner, as it
                                                was refused */
     int64_t                     held_ms;    /* to be saved: how long the

@@ -87,6 +87,19 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
         return NGX_ERROR;
     }
 
+    if (ctseg_run_by_profile(record->pinned.type, record->freq)) {
+        run->latest = ngx_alloc(sizeof(ctseg_latest_t), worker->log);
+        if (run->latest == NULL) {
+            ngx_free(run->save);
+            ngx_free(run);
+            return NGX_ERROR;
+        }
+
+        ctseg_latest_begin(run->latest,
+                           (char *) worker->conf->events_path->name.data,
+                           record->incarnation, record->lo, record->hi);
+    }
+
     run->save->data = run;
     run->worker = worker;
     run->run = *record;
@@ -606,6 +619,11 @@ ngx_http_ctseg_run_free(ngx_http_ctseg_run_t *run)
     ngx_queue_remove(&run->queue);
     ngx_http_ctseg_nruns--;
     ngx_http_ctseg_release(run->worker);
+
+    if (run->latest != NULL) {
+        ngx_http_ctseg_unload(run->worker, run->latest);
+        ngx_free(run->latest);
+    }
 
     ngx_free(run->save);
     ngx_free(run);

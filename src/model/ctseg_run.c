@@ -151,6 +151,13 @@ ctseg_run_forward(ctseg_run_t *run)
 
 
 bool
+ctseg_run_by_profile(ctseg_type_t type, ctseg_freq_t freq)
+{
+    return type == CTSEG_TYPE_PROFILE && freq != CTSEG_FREQ_LIVE;
+}
+
+
+bool
 ctseg_run_advance(ctseg_run_t *run, uint64_t upto,
     const ctseg_counts_t *delta)
 {

@@ -110,6 +110,13 @@ void ctseg_run_pin(ctseg_run_t *run, const ctseg_export_t *e,
     const ctseg_partner_t *p);
 
 /*
+ * Does a run of such an export send each profile once, with all that its cut
+ * says of it?  A live one does not know its end, and sends what comes.
+ */
+
+bool ctseg_run_by_profile(ctseg_type_t type, ctseg_freq_t freq);
+
+/*
  * Take the verdicts on (run->cursor, upto] into the run.  False, and the run
  * is unchanged, when they do not add up: delta->scanned must be the length of
  * the range and the sum of sent, filtered and rejected.

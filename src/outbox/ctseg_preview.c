@@ -13,10 +13,11 @@
 
 
 ctseg_rc_t
-ctseg_preview_begin(ctseg_preview_t *pv, ctseg_store_t *s,
+ctseg_preview_begin(ctseg_preview_t *pv, ctseg_store_t *s, const char *dir,
     const ctseg_export_t *e, const ctseg_partner_t *p, int64_t now_ms,
     int64_t deadline, ctseg_err_t *err)
 {
+    int64_t      now;
     ctseg_rc_t   rc;
     ctseg_run_t  run;
 
@@ -41,6 +42,15 @@ ctseg_preview_begin(ctseg_preview_t *pv, ctseg_store_t *s,
     }
 
     pv->upto = pv->cut.lo;
+
+    if (rc == CTSEG_OK && ctseg_run_by_profile(e->type, e->freq)) {
+        pv->indexed = true;
+        ctseg_latest_begin(&pv->latest, dir, pv->cut.incarnation, pv->cut.lo,
+                           pv->cut.hi);
+
+        now = ctseg_mono_ms();
+        pv->index_until = now + (deadline - now) / 2;
+    }
 
     ctseg_buf_char(&pv->messages, '[');
 
@@ -91,23 +101,52 @@ ctseg_preview_take(ctseg_preview_t *pv, const ctseg_batch_t *b)
 }
 
 
+static ctseg_rc_t
+ctseg_preview_index(ctseg_preview_t *pv, ctseg_store_t *s, int64_t until,
+    int64_t deadline, ctseg_err_t *err)
+{
+    ctseg_rc_t  rc;
+
+    rc = ctseg_latest_step(&pv->latest, s, &pv->pinned, until, deadline, err);
+
+    if (rc == CTSEG_AGAIN && ctseg_mono_ms() >= pv->index_until) {
+        ctseg_latest_close(&pv->latest);
+        return CTSEG_OK;
+    }
+
+    return rc;
+}
+
+
 ctseg_rc_t
 ctseg_preview_step(ctseg_preview_t *pv, ctseg_store_t *s, int64_t until,
     int64_t deadline, ctseg_err_t *err)
 {
     int64_t        now;
+    uint64_t       hi;
     ctseg_rc_t     rc;
     ctseg_read_t   read;
     ctseg_batch_t  b;
 
+    if (pv->indexed && !pv->latest.complete) {
+        rc = ctseg_preview_index(pv, s, until, deadline, err);
+
+        if (rc != CTSEG_OK) {
+            return rc;
+        }
+    }
+
+    hi = pv->indexed ? pv->latest.hi : pv->cut.hi;
+
+    memset(&read, 0, sizeof(ctseg_read_t));
     read.pinned = &pv->pinned;
     read.write_key = pv->write_key;
     read.incarnation = pv->cut.incarnation;
-    read.hi = pv->cut.hi;
+    read.hi = hi;
     read.limit = 0;
-    read.expire = false;
+    read.latest = pv->indexed ? &pv->latest : NULL;
 
-    while (pv->upto < pv->cut.hi) {
+    while (pv->upto < hi) {
 
         memset(&b, 0, sizeof(ctseg_batch_t));
         read.after = pv->upto;
@@ -130,7 +169,7 @@ ctseg_preview_step(ctseg_preview_t *pv, ctseg_store_t *s, int64_t until,
             return rc;
         }
 
-        if (now >= until && pv->upto < pv->cut.hi) {
+        if (now >= until && pv->upto < hi) {
             return CTSEG_AGAIN;
         }
     }
@@ -217,4 +256,5 @@ void
 ctseg_preview_free(ctseg_preview_t *pv)
 {
     ctseg_buf_free(&pv->messages);
+    ctseg_latest_free(&pv->latest);
 }

@@ -27,6 +27,10 @@ typedef struct {
     ctseg_basis_t   basis;
     ctseg_cut_t     cut;
     uint64_t        upto;               /* (cut.lo, upto] was looked at */
+    bool            indexed;            /* profiles: with the latest state of
+                                           each, */
+    ctseg_latest_t  latest;
+    int64_t         index_until;        /* or of those read by then */
     ctseg_counts_t  counts;             /* of it, as a run would count */
     uint64_t        bytes;              /* of all bodies */
     unsigned        nmessages;
@@ -38,16 +42,23 @@ typedef struct {
 } ctseg_preview_t;
 
 
-/* take the settings and cut the log at its head; freed in any case */
+/*
+ * Take the settings and cut the log at its head; freed in any case.  dir is
+ * where a temporary file may be.
+ */
 
 ctseg_rc_t ctseg_preview_begin(ctseg_preview_t *pv, ctseg_store_t *s,
-    const ctseg_export_t *e, const ctseg_partner_t *p, int64_t now_ms,
-    int64_t deadline, ctseg_err_t *err);
+    const char *dir, const ctseg_export_t *e, const ctseg_partner_t *p,
+    int64_t now_ms, int64_t deadline, ctseg_err_t *err);
 
 /*
  * Read on until the whole cut is looked at or the deadline has passed: OK.
  * AGAIN: "until" has passed before that, which is looked at between two
  * batches.  Else an error of the store, what came before it is kept.
+ *
+ * Which update of a profile is its last takes a look at all of them first.
+ * When half of the time is over, what was seen until then is what is shown,
+ * and the preview is not complete.
  */
 
 ctseg_rc_t ctseg_preview_step(ctseg_preview_t *pv, ctseg_store_t *s,

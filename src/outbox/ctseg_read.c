@@ -11,10 +11,11 @@
 
 
 typedef struct {
-    const ctseg_read_t  *read;
-    ctseg_batch_t       *batch;
-    size_t               bytes;
-    unsigned             blocks;
+    const ctseg_read_t   *read;
+    ctseg_batch_t        *batch;
+    size_t                bytes;
+    unsigned              blocks;
+    ctseg_latest_look_t   look;
 } ctseg_read_walk_t;
 
 
@@ -160,6 +161,11 @@ ctseg_read_begin(ctseg_store_t *s, ctseg_read_walk_t *walk)
     ctseg_batch_begin(walk->batch, r->pinned, ctseg_store_installation(s),
                       r->write_key, r->after);
     walk->batch->limit = r->limit;
+
+    if (r->latest != NULL) {
+        walk->batch->look = ctseg_latest_look;
+        walk->batch->look_data = &walk->look;
+    }
 }
 
 
@@ -207,6 +213,7 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
     memset(&walk, 0, sizeof(ctseg_read_walk_t));
     walk.read = r;
     walk.batch = b;
+    walk.look.latest = r->latest;
 
     ctseg_read_begin(s, &walk);
 
@@ -215,6 +222,9 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
     if (rc == CTSEG_TRIMMED && r->expire) {
         rc = ctseg_read_gap(s, &walk, deadline, &next);
     }
+
+    ctseg_hash_free(&walk.look.hash);
+    b->look_data = NULL;
 
     if (rc == CTSEG_TRIMMED) {
         b->upto = r->after;
@@ -239,5 +249,9 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
 
     ctseg_batch_end(b);
 
-    return b->rc;
+    return b->rc == CTSEG_OK
+           ? CTSEG_OK
+           : ctseg_err(err, b->rc, "making the batch after %llu failed: %s",
+                       (unsigned long long) r->after,
+                       ctseg_rc_name(b->rc));
 }

@@ -9,6 +9,7 @@
 
 #include "../segment/ctseg_batch.h"
 #include "../store/ctseg_store.h"
+#include "ctseg_latest.h"
 
 
 /* memory that one read may touch, and headers it may look at */
@@ -26,6 +27,9 @@ typedef struct {
     unsigned               limit;       /* messages at most; 0: no other
                                            limit than Segment's */
     bool                   expire;      /* count what is gone */
+    const ctseg_latest_t  *latest;      /* of profiles, complete, of the cut
+                                           of the run; NULL: their updates are
+                                           put together in each batch */
 } ctseg_read_t;
 
 

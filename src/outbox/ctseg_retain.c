@@ -53,8 +53,12 @@ ctseg_hold_of(ctseg_hold_t *hold, const ctseg_export_t *e,
 
         if (run->incarnation == incarnation || e->freq != CTSEG_FREQ_ONE_TIME)
         {
+            /* a profile that is sent last says what was said first as well,
+               and who takes the run over reads all of it again */
+
             ctseg_hold_after(hold, run->incarnation == incarnation,
-                             run->cursor);
+                             ctseg_run_by_profile(run->pinned.type, run->freq)
+                             ? run->lo : run->cursor);
         }
 
         return;

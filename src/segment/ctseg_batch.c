@@ -244,32 +244,38 @@ ctseg_batch_merge(ctseg_batch_t *b, size_t mark)
 
 
 /*
- * The event as it is sent, which may be another one in "clamped": at the time
- * of its arrival.  NULL: it is too far ahead of that to be sent.
+ * What somebody else makes of the update of a profile, whose message was
+ * written to the end of the body as above.
  */
 
-static const ctseg_event_t *
-ctseg_batch_clamp(const ctseg_batch_t *b, const ctseg_event_t *ev,
-    ctseg_event_t *clamped)
+static ctseg_rc_t
+ctseg_batch_look(ctseg_batch_t *b, size_t mark)
 {
-    ctseg_future_t  future;
+    size_t       at;
+    ctseg_rc_t   rc;
+    ctseg_buf_t  out;
+    ctseg_str_t  message;
 
-    future = b->enc.pinned->mapping.future;
+    at = mark + (b->events != 0);
+    message.data = b->body.data + at;
+    message.len = b->body.len - at;
 
-    if (future == CTSEG_FUTURE_KEEP
-        || ev->time_ms <= b->arrived_ms + CTSEG_FUTURE_MS)
-    {
-        return ev;
+    memset(&out, 0, sizeof(ctseg_buf_t));
+
+    rc = b->look(b->look_data, &b->enc, b->upto + 1, message, &out);
+
+    if (rc == CTSEG_OK && out.len != 0) {
+        b->body.len = at;
+        ctseg_buf_str(&b->body, ctseg_buf_slice(&out));
     }
 
-    if (future == CTSEG_FUTURE_REJECT) {
-        return NULL;
+    if (out.failed || b->body.failed) {
+        rc = CTSEG_NOMEM;
     }
 
-    *clamped = *ev;
-    clamped->time_ms = b->arrived_ms;
+    ctseg_buf_free(&out);
 
-    return clamped;
+    return rc;
 }
 
 
@@ -291,7 +297,7 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
         return false;
     }
 
-    sent = ctseg_batch_clamp(b, ev, &clamped);
+    sent = ctseg_message_clamp(b->enc.pinned, ev, b->arrived_ms, &clamped);
 
     if (sent == NULL) {
         return ctseg_batch_reject(b, ev, CTSEG_REJECT_FUTURE);
@@ -310,6 +316,18 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
         return ctseg_batch_reject(b, ev, why);
     }
 
+    if (rc == CTSEG_OK && b->look != NULL
+        && ev->kind == CTSEG_KIND_PROFILE)
+    {
+        rc = ctseg_batch_look(b, mark);
+
+        if (rc == CTSEG_NOTFOUND) {
+            b->body.len = mark;
+            ctseg_batch_skip(b, b->upto + 1);
+            return true;
+        }
+    }
+
     if (rc != CTSEG_OK) {
         b->rc = rc;
         return false;
@@ -320,7 +338,9 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
         return false;
     }
 
-    if (b->enc.pinned->kinds == ctseg_kind_bit(CTSEG_KIND_PROFILE)) {
+    if (b->look == NULL
+        && b->enc.pinned->kinds == ctseg_kind_bit(CTSEG_KIND_PROFILE))
+    {
         rc = ctseg_batch_merge(b, mark);
 
         if (rc != CTSEG_OK) {

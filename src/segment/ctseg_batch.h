@@ -51,6 +51,17 @@ typedef struct {
 } ctseg_batch_profile_t;
 
 
+/*
+ * Asked of each update of a profile that could be sent, with its message: OK
+ * appends to out what is to be sent instead, or nothing.  NOTFOUND: a later
+ * message includes it.  Else an error, with which the batch ends.
+ */
+
+typedef ctseg_rc_t (*ctseg_batch_look_pt)(void *data,
+    const ctseg_encoder_t *enc, uint64_t sequence, ctseg_str_t message,
+    ctseg_buf_t *out);
+
+
 typedef struct {
     ctseg_buf_t      body;
     size_t           head;              /* bytes before the messages */
@@ -69,9 +80,12 @@ typedef struct {
     unsigned         nrejects;
     ctseg_buf_t      kept;              /* their messages */
     ctseg_batch_profile_t  *profiles;   /* as many as events, or NULL */
+    ctseg_batch_look_pt  look;          /* of profiles; NULL: they are put
+                                           together here */
+    void            *look_data;
     unsigned         ndamaged;          /* blocks that are damaged */
     uint64_t         damaged[CTSEG_BATCH_MARKS];    /* the first of them */
-    ctseg_rc_t       rc;                /* sticky: NOMEM */
+    ctseg_rc_t       rc;                /* sticky: NOMEM, or of look */
     ctseg_encoder_t  enc;
 } ctseg_batch_t;
 
@@ -84,10 +98,11 @@ void ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
 /*
  * Offer the event with the sequence b->upto + 1.  True: it has its verdict
  * (in the batch, filtered, or rejected).  False: the batch is full without
- * it, or memory is out (b->rc).
+ * it, or there is an error (b->rc).
  *
  * In a batch of profiles the updates of one profile are one message, as long
- * as that is not too large: the older ones are filtered then.
+ * as that is not too large: the older ones are filtered then.  With b->look,
+ * set behind begin, somebody else has seen to that.
  */
 
 bool ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev);

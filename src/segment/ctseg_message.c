@@ -49,6 +49,31 @@ ctseg_message_wanted(const ctseg_pinned_t *pinned, const ctseg_event_t *ev)
 }
 
 
+const ctseg_event_t *
+ctseg_message_clamp(const ctseg_pinned_t *pinned, const ctseg_event_t *ev,
+    int64_t arrived_ms, ctseg_event_t *clamped)
+{
+    ctseg_future_t  future;
+
+    future = pinned->mapping.future;
+
+    if (future == CTSEG_FUTURE_KEEP
+        || ev->time_ms <= arrived_ms + CTSEG_FUTURE_MS)
+    {
+        return ev;
+    }
+
+    if (future == CTSEG_FUTURE_REJECT) {
+        return NULL;
+    }
+
+    *clamped = *ev;
+    clamped->time_ms = arrived_ms;
+
+    return clamped;
+}
+
+
 static bool
 ctseg_message_find_token(void *data, const ctseg_json_token_t *t)
 {

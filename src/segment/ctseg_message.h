@@ -41,6 +41,14 @@ bool ctseg_message_wanted(const ctseg_pinned_t *pinned,
     const ctseg_event_t *ev);
 
 /*
+ * The event as it is sent, which may be *clamped: at the time of its arrival.
+ * NULL: it is too far ahead of that to be sent.
+ */
+
+const ctseg_event_t *ctseg_message_clamp(const ctseg_pinned_t *pinned,
+    const ctseg_event_t *ev, int64_t arrived_ms, ctseg_event_t *clamped);
+
+/*
  * Append the message to out: OK.  INVALID: it can never be accepted, *why
  * tells, out is as before.  NOMEM.  No sentAt: with a stale one Segment
  * shifts the time of the event ("Spec: Common Fields", timestamps).

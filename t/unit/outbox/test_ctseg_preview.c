@@ -66,8 +66,8 @@ test_begin(ctseg_preview_t *pv, st_t *st, const ctseg_export_t *e,
 
     ot_partner(&p);
 
-    assert_int_equal(ctseg_preview_begin(pv, st->store, e, &p, now_ms,
-                                         st_soon(), &err), CTSEG_OK);
+    assert_int_equal(ctseg_preview_begin(pv, st->store, st->dir, e, &p,
+                                         now_ms, st_soon(), &err), CTSEG_OK);
 }
 
 

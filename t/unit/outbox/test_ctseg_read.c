@@ -17,13 +17,12 @@ test_read_of(ctseg_read_t *read, const ctseg_pinned_t *pinned, st_t *st,
     assert_int_equal(ctseg_store_bounds(st->store, 0, st_soon(), &bounds),
                      CTSEG_OK);
 
+    memset(read, 0, sizeof(ctseg_read_t));
     read->pinned = pinned;
     read->write_key = OT_KEY;
     read->incarnation = bounds.incarnation;
     read->after = after;
     read->hi = hi;
-    read->limit = 0;
-    read->expire = false;
 }
 
 

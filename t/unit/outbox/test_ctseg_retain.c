@@ -113,6 +113,40 @@ test_hold(void **state)
 }
 
 
+/* of profiles the begin of the cut stays, as far as the run knows its end */
+
+static void
+test_hold_profiles(void **state)
+{
+    ctseg_run_t     run;
+    ctseg_hold_t    hold;
+    ctseg_export_t  e;
+
+    (void) state;
+
+    memset(&run, 0, sizeof(ctseg_run_t));
+    run.incarnation = LOG;
+    run.lo = 10;
+    run.hi = 60;
+    run.cursor = 40;
+    run.pinned.type = CTSEG_TYPE_PROFILE;
+
+    for (run.freq = CTSEG_FREQ_ONE_TIME; run.freq <= CTSEG_FREQ_LIVE;
+         run.freq++)
+    {
+        ot_export(&e, run.freq);
+        e.status = CTSEG_RUNNING;
+        e.runs = 1;
+        e.incarnation = LOG;
+
+        ctseg_hold_of(&hold, &e, &run, LOG, NOW);
+
+        assert_int_equal(hold.what, CTSEG_HOLD_AFTER);
+        assert_int_equal(hold.after, run.freq == CTSEG_FREQ_LIVE ? 40 : 10);
+    }
+}
+
+
 /* ---- over a store ---- */
 
 typedef struct {
@@ -392,6 +426,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_hold_profiles),
         cmocka_unit_test(test_look),
         cmocka_unit_test(test_since),
         cmocka_unit_test(test_damage)

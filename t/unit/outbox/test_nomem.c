@@ -71,8 +71,8 @@ preview(ctseg_buf_t *out)
     ot_partner(&p);
     memset(&pv, 0, sizeof(pv));
 
-    rc = ctseg_preview_begin(&pv, st->store, &e, &p, TEST_TIME_MS, st_soon(),
-                             &err);
+    rc = ctseg_preview_begin(&pv, st->store, st->dir, &e, &p, TEST_TIME_MS,
+                             st_soon(), &err);
 
     if (rc == CTSEG_OK) {
         rc = ctseg_preview_step(&pv, st->store, st_soon(), st_soon(), &err);

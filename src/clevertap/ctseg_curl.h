@@ -53,7 +53,8 @@ void ctseg_curl_free(ctseg_curl_t *c);          /* NULL is fine */
  * limit (connect 10 s, silence 60 s, 300 s in all), text says which; a
  * certificate that does not verify is INVALID.  TOO_LARGE style answers are
  * INVALID as well.  ABORTED is told as CONFLICT: go_on said no.  NOMEM.
- * Redirects are not followed: their status is the answer.
+ * Redirects are not followed: their status is the answer.  No proxy is used,
+ * whatever the environment says, since it would be told the passcode.
  */
 
 ctseg_rc_t ctseg_curl_perform(ctseg_curl_t *c, ctseg_curl_request_t *r);

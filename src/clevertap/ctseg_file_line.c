@@ -6,22 +6,17 @@
  */
 
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "ctseg_facts.h"
 #include "ctseg_file_line.h"
-#include "ctseg_intake.h"
 #include "../base/ctseg_str.h"
 
 
-#define CTSEG_FILE_KEYS_MAX    (CTSEG_PROPS_N_MAX + 1)
-#define CTSEG_FILE_EXTRAS_MAX  64
+/* depth of a field's value, as ctseg_json.h counts it */
 
-
-/* depths as ctseg_json.h counts them */
-
-#define CTSEG_FILE_FIELD   1
-#define CTSEG_FILE_INNER   2
+#define CTSEG_FILE_FIELD  1
+#define CTSEG_FILE_INNER  2             /* of the members of such a value */
 
 
 typedef enum {
@@ -39,38 +34,25 @@ typedef enum {
 } ctseg_file_field_t;
 
 
-typedef struct {
-    ctseg_str_t  key;                   /* raw, with its quotes */
-    ctseg_str_t  value;                 /* raw */
-} ctseg_file_extra_t;
-
-
 /* notes on the line at hand */
 
 typedef struct {
     ctseg_intake_t         in;
     ctseg_intake_data_t    data;
     ctseg_file_field_t     field;
-    ctseg_str_t            key;         /* at depth 2, raw */
-    int                    id;          /* what it names: ctseg_id_e, or -1 */
-    bool                   all;         /* it is all_identities */
-    ctseg_str_t            first;       /* of all_identities, raw */
     bool                   is_object;
 
     ctseg_intake_data_t    profile;     /* profileData */
     ctseg_intake_t         own;         /* identities beside it */
     ctseg_str_t            person;      /* a name beside it, raw */
+    int                    id;          /* which of them, or -1 */
     bool                   in_data;     /* of the field profile */
     bool                   in_person;
     bool                   has_person;  /* profileData has a name */
     bool                   is_profile;  /* by its type */
     bool                   is_event;    /* it has something of one */
 
-    ctseg_str_t            keys[CTSEG_FILE_KEYS_MAX];   /* of eventProps */
-    unsigned               nkeys;
-    ctseg_file_extra_t     extras[CTSEG_FILE_EXTRAS_MAX];
-    unsigned               nextras;
-    const char            *start;       /* of an extra that is a container */
+    ctseg_facts_t          facts;
 } ctseg_file_notes_t;
 
 
@@ -109,6 +91,7 @@ static const struct {
     { ctseg_string("name"), CTSEG_FILE_OWN }
 };
 
+
 static const struct {
     ctseg_str_t  name;
     ctseg_id_e   id;
@@ -139,13 +122,14 @@ ctseg_file_field(ctseg_str_t name)
 }
 
 
+/* which part of a profile a key names */
+
 static void
-ctseg_file_profile_key(ctseg_file_notes_t *line, ctseg_str_t name)
+ctseg_file_key(ctseg_file_notes_t *line, ctseg_str_t name)
 {
     size_t  i;
 
     line->id = -1;
-    line->all = ctseg_str_is(name, "all_identities");
     line->in_data = ctseg_str_is(name, "profileData");
     line->in_person = ctseg_str_is(name, "name");
 
@@ -193,50 +177,32 @@ ctseg_file_profile(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
         return;
     }
 
-    if (t->type == CTSEG_JSON_KEY) {
-        if (t->depth == CTSEG_FILE_FIELD) {
-            ctseg_file_profile_key(line, t->text);
-        }
+    if (t->type == CTSEG_JSON_KEY && t->depth == CTSEG_FILE_FIELD) {
+        ctseg_file_key(line, t->text);
 
-        return;
-    }
-
-    if (t->depth == CTSEG_FILE_INNER
-        && line->id >= 0 && line->id <= CTSEG_ID_PHONE
-        && t->type < CTSEG_JSON_KEY)
-    {
-        ctseg_intake_id(&line->in, (ctseg_id_e) line->id, t);
-    }
-
-    if (line->in_person && t->depth == CTSEG_FILE_INNER) {
+    } else if (line->in_person && t->depth == CTSEG_FILE_INNER) {
         ctseg_file_person(line, t);
     }
 
-    /* the list, or the one there is */
-
-    if (line->all && line->first.len == 0 && t->type == CTSEG_JSON_STRING
-        && t->depth <= CTSEG_FILE_INNER + 1
-        && !ctseg_intake_is_blank(t->text))
-    {
-        line->first = ctseg_intake_inside(t->raw);
-    }
+    ctseg_facts_profile(&line->facts, &line->in, CTSEG_FILE_FIELD, t);
 }
 
 
-static void
-ctseg_file_extra(ctseg_file_notes_t *line, ctseg_str_t key, const char *start,
-    const char *end)
-{
-    ctseg_file_extra_t  *extra;
+/* what stands beside profileData and not in profile */
 
-    if (line->nextras == CTSEG_FILE_EXTRAS_MAX) {
+static void
+ctseg_file_own(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
+{
+    if (t->depth != CTSEG_FILE_FIELD || t->type >= CTSEG_JSON_KEY) {
         return;
     }
 
-    extra = &line->extras[line->nextras++];
-    extra->key = key;
-    extra->value.data = start;
-    extra->value.len = (size_t) (end - start);
+    if (line->id >= 0) {
+        ctseg_intake_id(&line->own, (ctseg_id_e) line->id, t);
+
+    } else if (line->in_person) {
+        ctseg_file_person(line, t);
+    }
 }
 
 
@@ -260,83 +226,6 @@ ctseg_file_device_key(ctseg_str_t raw)
 }
 
 
-/* a member of deviceInfo or sessionProps */
-
-static void
-ctseg_file_member(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
-{
-    if (t->type == CTSEG_JSON_KEY) {
-        if (t->depth == CTSEG_FILE_FIELD) {
-            line->key = line->field == CTSEG_FILE_DEVICE
-                        ? ctseg_file_device_key(t->raw) : t->raw;
-        }
-
-        return;
-    }
-
-    if (t->depth != CTSEG_FILE_INNER) {
-        return;
-    }
-
-    switch (t->type) {
-
-    case CTSEG_JSON_ARRAY:
-    case CTSEG_JSON_OBJECT:
-        line->start = t->raw.data;
-        return;
-
-    case CTSEG_JSON_ARRAY_END:
-    case CTSEG_JSON_OBJECT_END:
-        ctseg_file_extra(line, line->key, line->start, t->raw.data + 1);
-        return;
-
-    case CTSEG_JSON_NULL:
-        return;
-
-    default:
-        ctseg_file_extra(line, line->key, t->raw.data,
-                         t->raw.data + t->raw.len);
-    }
-}
-
-
-static void
-ctseg_file_props(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
-{
-    /* of several the last one counts */
-
-    if (t->depth == CTSEG_FILE_FIELD && t->type < CTSEG_JSON_KEY) {
-        line->nkeys = 0;
-    }
-
-    if (t->type == CTSEG_JSON_KEY && t->depth == CTSEG_FILE_FIELD
-        && line->nkeys < CTSEG_FILE_KEYS_MAX)
-    {
-        line->keys[line->nkeys++] = t->raw;
-    }
-
-    ctseg_intake_data(&line->data, CTSEG_FILE_FIELD, t);
-}
-
-
-/* what stands beside profileData and not in profile */
-
-static void
-ctseg_file_own(ctseg_file_notes_t *line, const ctseg_json_token_t *t)
-{
-    if (t->depth != CTSEG_FILE_FIELD || t->type >= CTSEG_JSON_KEY) {
-        return;
-    }
-
-    if (line->id >= 0) {
-        ctseg_intake_id(&line->own, (ctseg_id_e) line->id, t);
-
-    } else if (line->in_person) {
-        ctseg_file_person(line, t);
-    }
-}
-
-
 static bool
 ctseg_file_token(void *data, const ctseg_json_token_t *t)
 {
@@ -353,7 +242,7 @@ ctseg_file_token(void *data, const ctseg_json_token_t *t)
                               || line->field == CTSEG_FILE_PROPS;
 
             if (line->field == CTSEG_FILE_OWN) {
-                ctseg_file_profile_key(line, t->text);
+                ctseg_file_key(line, t->text);
             }
 
         } else if (t->type == CTSEG_JSON_OBJECT) {
@@ -400,20 +289,24 @@ ctseg_file_token(void *data, const ctseg_json_token_t *t)
         break;
 
     case CTSEG_FILE_PROPS:
-        ctseg_file_props(line, t);
+        ctseg_facts_props(&line->facts, &line->data, CTSEG_FILE_FIELD, t);
         break;
 
     case CTSEG_FILE_DEVICE:
+        ctseg_facts_members(&line->facts, CTSEG_FILE_FIELD,
+                            ctseg_file_device_key, t);
+        break;
+
     case CTSEG_FILE_SESSION:
-        ctseg_file_member(line, t);
+        ctseg_facts_members(&line->facts, CTSEG_FILE_FIELD, NULL, t);
         break;
 
     case CTSEG_FILE_GROUP:
         if (t->depth == CTSEG_FILE_FIELD && t->type == CTSEG_JSON_STRING
             && !ctseg_intake_is_blank(t->text))
         {
-            ctseg_file_extra(line, group, t->raw.data,
-                             t->raw.data + t->raw.len);
+            ctseg_facts_add(&line->facts, group, t->raw.data,
+                            t->raw.data + t->raw.len);
         }
 
         break;
@@ -423,143 +316,6 @@ ctseg_file_token(void *data, const ctseg_json_token_t *t)
     }
 
     return true;
-}
-
-
-/* ---- times ---- */
-
-
-/* 20260102030405, wall time of the account; false: no such time */
-
-static bool
-ctseg_file_wall(const ctseg_zone_t *zone, int64_t ts, int64_t *ms)
-{
-    char           date[CTSEG_DATE_LEN + 1];
-    ctseg_civil_t  c;
-
-    if (ts < 10000000000000LL || ts > 99991231235959LL) {
-        return false;
-    }
-
-    (void) snprintf(date, sizeof(date), "%04d-%02d-%02d",
-                    (int) (ts / 10000000000LL),
-                    (int) (ts / 100000000LL % 100),
-                    (int) (ts / 1000000LL % 100));
-
-    memset(&c, 0, sizeof(ctseg_civil_t));
-
-    if (!ctseg_date_parse(ctseg_str(date), &c)) {
-        return false;
-    }
-
-    c.hour = (int) (ts / 10000 % 100);
-    c.min = (int) (ts / 100 % 100);
-    c.sec = (int) (ts % 100);
-
-    if (c.hour > 23 || c.min > 59 || c.sec > 59) {
-        return false;
-    }
-
-    *ms = zone->to_instant(zone, &c);
-
-    return true;
-}
-
-
-static int
-ctseg_file_judge_ts(const ctseg_zone_t *zone, ctseg_intake_t *in,
-    ctseg_buf_t *text)
-{
-    int64_t  ms;
-
-    if (in->ts_type == CTSEG_JSON_NULL) {
-        ctseg_buf_cstr(text, "ts is missing");
-        return CTSEG_CODE_TS;
-    }
-
-    if (!in->bad_ts && (ctseg_intake_epoch(in->ts, &ms)
-                        || ctseg_file_wall(zone, in->ts, &ms)))
-    {
-        in->event.time_ms = ms;
-        return 0;
-    }
-
-    ctseg_buf_cstr(text, "ts must be a time of 14 digits (yyyymmddHHMMSS), or"
-                   " seconds or milliseconds since 1970-01-01 UTC");
-
-    return CTSEG_CODE_TS;
-}
-
-
-/* ---- what lies beside the properties ---- */
-
-
-static bool
-ctseg_file_has_key(const ctseg_file_notes_t *line, ctseg_str_t key)
-{
-    unsigned  i;
-
-    for (i = 0; i < line->nkeys; i++) {
-        if (ctseg_str_eq(line->keys[i], key)) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-/* a fact that the properties have already is theirs */
-
-static void
-ctseg_file_merge(ctseg_buf_t *out, ctseg_file_notes_t *line)
-{
-    size_t       empty;
-    unsigned     i;
-    ctseg_str_t  raw;
-
-    raw = line->data.raw;
-
-    ctseg_buf_reset(out);
-
-    if (line->nextras == 0 || line->nkeys > CTSEG_PROPS_N_MAX) {
-        return;
-    }
-
-    /* all but the closing brace */
-
-    if (raw.len != 0) {
-        raw.len--;
-        ctseg_buf_str(out, raw);
-
-    } else {
-        ctseg_buf_char(out, '{');
-    }
-
-    empty = line->nkeys == 0 ? out->len : 0;
-
-    for (i = 0; i < line->nextras; i++) {
-        if (ctseg_file_has_key(line, line->extras[i].key)) {
-            continue;
-        }
-
-        if (out->len != empty) {
-            ctseg_buf_char(out, ',');
-        }
-
-        ctseg_buf_str(out, line->extras[i].key);
-        ctseg_buf_char(out, ':');
-        ctseg_buf_str(out, line->extras[i].value);
-
-        if (line->nkeys < CTSEG_FILE_KEYS_MAX) {
-            line->keys[line->nkeys++] = line->extras[i].key;
-        }
-    }
-
-    ctseg_buf_char(out, '}');
-
-    line->data.raw = ctseg_buf_slice(out);
-    line->data.nprops = line->nkeys;
 }
 
 
@@ -606,7 +362,7 @@ ctseg_file_judge_profile(const ctseg_file_head_t *head,
         in->event.time_ms = head->now_ms;
 
     } else {
-        code = ctseg_file_judge_ts(head->zone, in, text);
+        code = ctseg_facts_judge_ts(head->zone, in, text);
     }
 
     if (code == 0) {
@@ -667,7 +423,6 @@ ctseg_file_verdict(const ctseg_file_head_t *head, ctseg_file_notes_t *line,
     ctseg_buf_t *props, ctseg_buf_t *text)
 {
     int              code;
-    unsigned         i;
     ctseg_intake_t  *in;
 
     in = &line->in;
@@ -677,6 +432,8 @@ ctseg_file_verdict(const ctseg_file_head_t *head, ctseg_file_notes_t *line,
                        " object");
         return CTSEG_CODE_STRUCTURE;
     }
+
+    ctseg_facts_identity(&line->facts, in);
 
     if (ctseg_file_is_profile(head, line)) {
         return ctseg_file_judge_profile(head, line, props, text);
@@ -688,18 +445,6 @@ ctseg_file_verdict(const ctseg_file_head_t *head, ctseg_file_notes_t *line,
         in->is_charged = head->is_charged;
     }
 
-    for (i = 0; i < CTSEG_ID_N; i++) {
-        if (in->event.id[i].len != 0) {
-            break;
-        }
-    }
-
-    if (i == CTSEG_ID_N && line->first.len <= CTSEG_ID_LEN_MAX) {
-        in->event.id[CTSEG_ID_IDENTITY] = line->first;
-    }
-
-    in->any_id = true;
-
     code = ctseg_intake_judge_ids(in, text);
 
     if (code == 0) {
@@ -707,11 +452,11 @@ ctseg_file_verdict(const ctseg_file_head_t *head, ctseg_file_notes_t *line,
     }
 
     if (code == 0) {
-        code = ctseg_file_judge_ts(head->zone, in, text);
+        code = ctseg_facts_judge_ts(head->zone, in, text);
     }
 
     if (code == 0) {
-        ctseg_file_merge(props, line);
+        ctseg_facts_merge(&line->facts, &line->data, false, props);
         code = ctseg_intake_judge_data(in, &line->data, text);
     }
 
@@ -737,11 +482,9 @@ ctseg_file_line(const ctseg_file_head_t *head, ctseg_str_t text,
     ctseg_err_t         err;
     ctseg_file_notes_t  line;
 
-    memset(&line, 0, offsetof(ctseg_file_notes_t, keys));
-    line.nkeys = 0;
-    line.nextras = 0;
-    line.id = -1;
+    memset(&line, 0, offsetof(ctseg_file_notes_t, facts));
 
+    ctseg_facts_begin(&line.facts);
     ctseg_intake_begin(&line.in);
     line.data.rule = CTSEG_INTAKE_ANY;
     line.data.name = "eventProps";

@@ -44,12 +44,17 @@ typedef enum {
 } ctseg_pull_rc_t;
 
 
-/* zero it and set what is above the line */
+/*
+ * Zero it and set what is above the line; what is below holds for the answer
+ * that was read last.
+ */
 
 typedef struct {
     const ctseg_zone_t  *zone;          /* ts is its wall time */
     ctseg_str_t          name;          /* raw inside; of the events asked for,
                                            which a page does not repeat */
+
+    /* ---- */
 
     ctseg_pull_rc_t      rc;
     ctseg_buf_t          cursor;        /* of the next page, decoded (no
@@ -62,11 +67,10 @@ typedef struct {
     uint64_t             failed;        /* records that are not */
     ctseg_buf_t          unprocessed;   /* JSON items as those of an upload,
                                            with "record" being its number in
-                                           the page from 1; commas between */
-
-    /* private */
-
-    void                *priv;
+                                           the page from 1; commas between.
+                                           Also of profiles that are too
+                                           large, whose events are good */
+    unsigned             told;          /* how many items */
 } ctseg_pull_t;
 
 
@@ -75,9 +79,12 @@ typedef struct {
 void ctseg_pull_body(ctseg_buf_t *out, ctseg_str_t name,
     const ctseg_civil_t *from, const ctseg_civil_t *to);
 
-/* path and query, to be put behind the URL of the API (no slash at its end) */
+/*
+ * Path and query, to be put behind the URL of the API (no slash at its end).
+ * profiles: the profiles of records come with their profileData.
+ */
 
-void ctseg_pull_open_path(ctseg_buf_t *out);
+void ctseg_pull_open_path(ctseg_buf_t *out, bool profiles);
 void ctseg_pull_page_path(ctseg_buf_t *out, ctseg_str_t cursor);
 
 /*
@@ -86,7 +93,11 @@ void ctseg_pull_page_path(ctseg_buf_t *out, ctseg_str_t cursor);
  * "record" in order, with slices that are valid during the call only: its
  * event, and with profiles what is known of who did it as an event of kind
  * CTSEG_KIND_PROFILE (its time is 0; the caller sets it), or NULL when that
- * is nothing but identities.  NOMEM (p->rc does not count then) or OK.
+ * is nothing but identities.  "record" answers false when it lacks memory.
+ * NOMEM (p->rc does not count then) or OK.
+ *
+ * Nothing is handed over of an answer that is not understood as a whole: one
+ * that is cut is FAILED, one of more than CTSEG_PULL_BATCH records WRONG.
  */
 
 typedef bool (*ctseg_pull_record_pt)(void *data, const ctseg_event_t *ev,

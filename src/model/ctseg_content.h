@@ -4,7 +4,7 @@
  * account zone, and properties are equal, and they share an identity.
  * Properties are compared whatever their order, escapes and spelling of
  * numbers; those that CleverTap adds on the way ("CT ..." and "ct_...") do
- * not count.  Any thread; no clock.
+ * not count, nor do those that are null.  Any thread; no clock.
  */
 
 #ifndef CTSEG_CONTENT_H
@@ -31,6 +31,10 @@ typedef struct {
 
 ctseg_rc_t ctseg_content(const ctseg_event_t *ev, const ctseg_zone_t *zone,
     ctseg_hash_t *h, ctseg_content_t *out);
+
+/* append a raw name in the one spelling in which names are compared; NOMEM */
+
+ctseg_rc_t ctseg_content_name(ctseg_buf_t *out, ctseg_str_t raw);
 
 
 #endif /* CTSEG_CONTENT_H */

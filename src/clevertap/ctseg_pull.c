@@ -442,6 +442,13 @@ ctseg_pull_judge(ctseg_pull_t *p, int status, const ctseg_pull_answer_t *a)
         return;
     }
 
+    /* it would pass for the last page, and a walk for one without events */
+
+    if (p->opens && !a->has_records && !a->has_cursor) {
+        ctseg_pull_say(p, CTSEG_PULL_WRONG, status, "there is no cursor");
+        return;
+    }
+
     ctseg_pull_decode(&p->cursor, ctseg_buf_slice(&a->cursor));
 
     if (a->too_long || p->cursor.len > CTSEG_PULL_CURSOR_MAX) {

@@ -53,6 +53,9 @@ typedef struct {
     const ctseg_zone_t  *zone;          /* ts is its wall time */
     ctseg_str_t          name;          /* raw inside; of the events asked for,
                                            which a page does not repeat */
+    bool                 opens;         /* the answer is that of the POST: it
+                                           has a cursor or records, or is
+                                           WRONG */
 
     /* ---- */
 

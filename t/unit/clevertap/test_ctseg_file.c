@@ -193,6 +193,32 @@ test_hash(void **state)
 }
 
 
+/* an array in the place of facts has none; it is passed over */
+
+static void
+test_arrays(void **state)
+{
+    ctseg_buf_t  out;
+
+    (void) state;
+    memset(&out, 0, sizeof(ctseg_buf_t));
+
+    assert_int_equal(read_file(&out, ctseg_str(
+        "A\n{\"profile\":{\"identity\":\"x\"},\"ts\":1,"
+        "\"deviceInfo\":{\"make\":\"M\"},\"deviceInfo\":[1,{\"a\":2},[3]],"
+        "\"sessionProps\":[\"s\",4,{\"b\":{\"c\":5}}]}\n"
+        "{\"profile\":{\"identity\":\"y\"},\"ts\":2,"
+        "\"sessionProps\":[6],\"sessionProps\":{\"d\":[7]},"
+        "\"deviceInfo\":[[]]}\n"), 1000), CTSEG_FILE_END);
+    ctseg_buf_char(&out, '\0');
+
+    assert_non_null(strstr(out.data, "A 2 1000 x {\"Make\":\"M\"}\n"));
+    assert_non_null(strstr(out.data, "A 3 2000 y {\"d\":[7]}\n"));
+    assert_non_null(strstr(out.data, "\"processed\":2,\"failed\":0,"));
+    ctseg_buf_free(&out);
+}
+
+
 /* nothing is left out for lack of memory without a word: all, or NOMEM */
 
 static void
@@ -253,6 +279,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_arrays),
         cmocka_unit_test(test_nomem)
     };
 

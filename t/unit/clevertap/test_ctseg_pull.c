@@ -141,6 +141,54 @@ test_meaning(void **state)
 }
 
 
+/* the answer that opens a walk is not taken for its last page */
+
+static void
+test_opens(void **state)
+{
+    size_t        i;
+    ctseg_pull_t  p;
+
+    static const struct {
+        const char       *body;
+        ctseg_pull_rc_t   opens;
+        ctseg_pull_rc_t   page;
+    } cases[] = {
+        { "{\"status\":\"success\"}", CTSEG_PULL_WRONG, CTSEG_PULL_PAGE },
+        { "{\"status\":\"success\",\"next_cursor\":null}", CTSEG_PULL_WRONG,
+          CTSEG_PULL_PAGE },
+        { "{\"status\":\"partial\",\"cursor\":\"\"}", CTSEG_PULL_WRONG,
+          CTSEG_PULL_PAGE },
+        { "{\"status\":\"success\",\"cursor\":7}", CTSEG_PULL_WRONG,
+          CTSEG_PULL_PAGE },
+        { "{\"status\":\"success\",\"cursor\":\"a\"}", CTSEG_PULL_OPENED,
+          CTSEG_PULL_OPENED },
+        { "{\"status\":\"success\",\"records\":[]}", CTSEG_PULL_PAGE,
+          CTSEG_PULL_PAGE },
+        { "{\"status\":\"fail\",\"code\":2}", CTSEG_PULL_BUSY,
+          CTSEG_PULL_BUSY }
+    };
+
+    (void) state;
+    memset(&p, 0, sizeof(p));
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        p.opens = true;
+        assert_int_equal(ctseg_pull_read(&p, 200, ctseg_str(cases[i].body),
+                                         false, on_record, NULL), CTSEG_OK);
+        assert_int_equal(p.rc, cases[i].opens);
+        assert_int_equal(p.text[0] == '\0', p.rc <= CTSEG_PULL_OPENED);
+
+        p.opens = false;
+        assert_int_equal(ctseg_pull_read(&p, 200, ctseg_str(cases[i].body),
+                                         false, on_record, NULL), CTSEG_OK);
+        assert_int_equal(p.rc, cases[i].page);
+    }
+
+    ctseg_pull_free(&p);
+}
+
+
 static void
 test_records(void **state)
 {
@@ -222,6 +270,116 @@ test_bounds(void **state)
 }
 
 
+/* n times the same, with something in front and behind */
+
+static ctseg_str_t
+many(ctseg_buf_t *b, const char *front, const char *one, unsigned n,
+    const char *behind)
+{
+    unsigned  i;
+
+    ctseg_buf_free(b);
+    ctseg_buf_cstr(b, front);
+
+    for (i = 0; i < n; i++) {
+        ctseg_buf_cstr(b, one + (i == 0 && one[0] == ','));
+    }
+
+    ctseg_buf_cstr(b, behind);
+    assert_false(b->failed);
+
+    return ctseg_buf_slice(b);
+}
+
+
+static void
+test_cursor(void **state)
+{
+    size_t        i;
+    seen_t        seen;
+    ctseg_buf_t   b;
+    ctseg_pull_t  p;
+
+    static const struct {
+        const char  *one;
+        unsigned     n;
+        bool         fits;
+    } cases[] = {
+        { "x", CTSEG_PULL_CURSOR_MAX, true },
+        { "x", CTSEG_PULL_CURSOR_MAX + 1, false },
+        { "%2f", CTSEG_PULL_CURSOR_MAX, true },
+        { "%2f", CTSEG_PULL_CURSOR_MAX + 1, false }
+    };
+
+    (void) state;
+    memset(&b, 0, sizeof(b));
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        take(&p, &seen, "A", 200,
+             many(&b, "{\"records\":[{\"profile\":{\"identity\":1},\"ts\":1}"
+                  "],\"next_cursor\":\"", cases[i].one, cases[i].n, "\"}"),
+             false);
+        assert_int_equal(p.rc, cases[i].fits ? CTSEG_PULL_PAGE
+                                             : CTSEG_PULL_WRONG);
+        assert_int_equal(p.cursor.len, cases[i].fits ? CTSEG_PULL_CURSOR_MAX
+                                                     : 0);
+        assert_int_equal(seen.n, cases[i].fits);
+        finish(&p, &seen);
+    }
+
+    ctseg_buf_free(&b);
+}
+
+
+/* a profile that is too much costs itself and not the event */
+
+static void
+test_too_much(void **state)
+{
+    unsigned      n;
+    seen_t        seen;
+    ctseg_buf_t   b;
+    ctseg_pull_t  p;
+
+    (void) state;
+    memset(&b, 0, sizeof(b));
+
+    for (n = CTSEG_INTAKE_ITEMS_MAX; n <= CTSEG_INTAKE_ITEMS_MAX + 1; n++) {
+        take(&p, &seen, "Charged", 200,
+             many(&b, "{\"records\":[{\"profile\":{\"identity\":1},"
+                  "\"ts\":1,\"items\":[", ",{}", n, "]}]}"), false);
+        assert_int_equal(p.rc, CTSEG_PULL_PAGE);
+        assert_int_equal(p.good, n == CTSEG_INTAKE_ITEMS_MAX);
+        assert_int_equal(p.failed, n != CTSEG_INTAKE_ITEMS_MAX);
+        assert_int_equal(seen.n, p.good);
+        finish(&p, &seen);
+    }
+
+    take(&p, &seen, "A", 200,
+         many(&b, "{\"records\":[{\"profile\":{\"identity\":1,"
+              "\"profileData\":{\"x\":\"", "x", CTSEG_PROPS_LEN_MAX,
+              "\"}},\"ts\":1,\"event_props\":{\"n\":1}}]}"), true);
+    assert_int_equal(p.good, 1);
+    assert_int_equal(p.failed, 0);
+    assert_int_equal(p.told, 1);
+    assert_string_equal(seen.out.data, "0 1000 A 1 {\"n\":1}\n");
+    ctseg_buf_char(&p.unprocessed, '\0');
+    assert_non_null(strstr(p.unprocessed.data, "profileData has "));
+    assert_non_null(strstr(p.unprocessed.data, "\"record\":1}"));
+    finish(&p, &seen);
+
+    take(&p, &seen, "A", 200,
+         many(&b, "{\"records\":[{\"profile\":{\"identity\":1},\"ts\":1,"
+              "\"event_props\":{\"x\":\"", "x", CTSEG_PROPS_LEN_MAX,
+              "\"}}]}"), true);
+    assert_int_equal(p.good, 0);
+    assert_int_equal(p.failed, 1);
+    finish(&p, &seen);
+
+    ctseg_buf_free(&b);
+}
+
+
 static void
 test_requests(void **state)
 {
@@ -249,8 +407,11 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_meaning),
+        cmocka_unit_test(test_opens),
         cmocka_unit_test(test_records),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_cursor),
+        cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_requests)
     };
 

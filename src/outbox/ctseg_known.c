@@ -328,11 +328,6 @@ ctseg_known_block(void *data, const ctseg_block_t *b)
 
     walk = data;
 
-    if (b->first > walk->q->upto) {
-        walk->upto = walk->q->upto;
-        return CTSEG_UNTAKEN;
-    }
-
     walk->upto = ctseg_block_last(b);
 
     if (!b->damaged

@@ -205,7 +205,8 @@ test_arrays(void **state)
 
     assert_int_equal(read_file(&out, ctseg_str(
         "A\n{\"profile\":{\"identity\":\"x\"},\"ts\":1,"
-        "\"deviceInfo\":{\"make\":\"M\"},\"deviceInfo\":[1,{\"a\":2},[3]],"
+        "\"deviceInfo\":{\"make\":\"M\",\"n\":null},"
+        "\"deviceInfo\":[1,{\"a\":2},[3]],"
         "\"sessionProps\":[\"s\",4,{\"b\":{\"c\":5}}]}\n"
         "{\"profile\":{\"identity\":\"y\"},\"ts\":2,"
         "\"sessionProps\":[6],\"sessionProps\":{\"d\":[7]},"

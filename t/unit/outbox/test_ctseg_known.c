@@ -145,11 +145,36 @@ test_take(void **state)
     assert_int_equal(take(known, "late", NULL), 0);
     ctseg_known_free(known);
 
+    st_free(st);
+}
+
+
+static void
+test_times(void **state)
+{
+    st_t                 *st;
+    ot_part_t             block[] = {
+        { 1, "My Event", "u", TEST_TIME_MS - 2000, 0 },
+        { 1, "My Event", "u", TEST_TIME_MS, 0 },
+        { 1, "My Event", "u", TEST_TIME_MS + 2000, 0 }
+    };
+    ctseg_known_query_t   q;
+
+    (void) state;
+    st = ot_make(16 * ST_MB);
+    ot_append(st, block, 3, false);
+
+    query(st, &q);
+    expect(st, &q, "u", 2, 1);
+    q.from_ms = TEST_TIME_MS - 2000;
     q.to_ms = TEST_TIME_MS;
     expect(st, &q, "u", 0, 0);
-    q.to_ms++;
-    q.from_ms++;
+    q.from_ms = TEST_TIME_MS + 1;
+    q.to_ms = TEST_TIME_MS + 2001;
     expect(st, &q, "u", 0, 0);
+    q.from_ms = INT64_MIN;
+    q.to_ms = INT64_MAX;
+    expect(st, &q, "u", 2, 1);
     st_free(st);
 }
 
@@ -350,6 +375,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_take),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_upto),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_stop),

@@ -44,10 +44,10 @@ static ngx_command_t  ngx_http_ctseg_commands[] = {
       NULL },
 
     { ngx_string("ctseg_thread_pool"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_ctseg_thread_pool,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      offsetof(ngx_http_ctseg_main_conf_t, pool_name),
+      0,
       NULL },
 
     { ngx_string("ctseg_custom_events"),
@@ -67,6 +67,13 @@ static ngx_command_t  ngx_http_ctseg_commands[] = {
     { ngx_string("ctseg_account"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
       ngx_http_ctseg_account,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ctseg_clevertap"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_http_ctseg_clevertap,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },

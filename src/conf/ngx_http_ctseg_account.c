@@ -9,10 +9,6 @@
 #define NGX_HTTP_CTSEG_PASSCODE_MAX  256
 
 
-static char *ngx_http_ctseg_account_read(ngx_conf_t *cf, ngx_str_t *path,
-    ngx_str_t *passcode);
-
-
 /* ctseg_account ID PASSWORD_FILE */
 
 char *
@@ -59,7 +55,7 @@ ngx_http_ctseg_account(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     account->id = value[1];
 
-    rc = ngx_http_ctseg_account_read(cf, &value[2], &account->passcode);
+    rc = ngx_http_ctseg_passcode_read(cf, &value[2], &account->passcode);
     if (rc != NGX_CONF_OK) {
         return rc;
     }
@@ -68,8 +64,8 @@ ngx_http_ctseg_account(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static char *
-ngx_http_ctseg_account_read(ngx_conf_t *cf, ngx_str_t *path,
+char *
+ngx_http_ctseg_passcode_read(ngx_conf_t *cf, ngx_str_t *path,
     ngx_str_t *passcode)
 {
     u_char    buf[NGX_HTTP_CTSEG_PASSCODE_MAX + 2];
@@ -117,12 +113,14 @@ ngx_http_ctseg_account_read(ngx_conf_t *cf, ngx_str_t *path,
     }
 
     passcode->len = n;
-    passcode->data = ngx_pnalloc(cf->pool, n);
+    passcode->data = ngx_pnalloc(cf->pool, n + 1);
     if (passcode->data == NULL) {
         return NGX_CONF_ERROR;
     }
 
     ngx_memcpy(passcode->data, buf, n);
+    passcode->data[n] = '\0';
+
     ngx_explicit_memzero(buf, sizeof(buf));
 
     return NGX_CONF_OK;

@@ -46,7 +46,9 @@ ngx_http_ctseg_create_main_conf(ngx_conf_t *cf)
      *
      *     mcf->path = NULL;
      *     mcf->pool_name = { 0, NULL };
+     *     mcf->imports_name = { 0, NULL };
      *     mcf->accounts = NULL;
+     *     mcf->clevertap = NULL;
      *     mcf->collects = 0;
      *     mcf->regions[] = { { 0, NULL }, ... };
      *     mcf->needed_by = { 0, NULL };
@@ -88,6 +90,15 @@ ngx_http_ctseg_init_main_conf(ngx_conf_t *cf, void *conf)
                                         ? &mcf->pool_name : NULL);
     if (mcf->pool == NULL) {
         return NGX_CONF_ERROR;
+    }
+
+    mcf->imports_pool = mcf->pool;
+
+    if (mcf->imports_name.len != 0) {
+        mcf->imports_pool = ngx_thread_pool_add(cf, &mcf->imports_name);
+        if (mcf->imports_pool == NULL) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     return NGX_CONF_OK;
@@ -170,6 +181,42 @@ ngx_http_ctseg_needs_store(ngx_conf_t *cf, ngx_str_t *directive)
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ctseg_module);
 
     mcf->needed_by = *directive;
+}
+
+
+/* ctseg_thread_pool NAME [imports=NAME] */
+
+char *
+ngx_http_ctseg_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ctseg_main_conf_t  *mcf = conf;
+
+    ngx_str_t  *value;
+
+    if (mcf->pool_name.data != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    mcf->pool_name = value[1];
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (value[2].len <= 8
+        || ngx_strncmp(value[2].data, "imports=", 8) != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                           &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->imports_name.data = value[2].data + 8;
+    mcf->imports_name.len = value[2].len - 8;
+
+    return NGX_CONF_OK;
 }
 
 

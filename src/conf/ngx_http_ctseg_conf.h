@@ -36,6 +36,16 @@ typedef struct {
 } ngx_http_ctseg_account_t;
 
 
+/* ctseg_clevertap; each text has a NUL behind it */
+
+typedef struct {
+    ngx_str_t                 id;
+    ngx_str_t                 passcode;         /* secret */
+    ngx_str_t                 url;      /* no slash at its end */
+    ngx_str_t                 ca;       /* a file; empty: the system's */
+} ngx_http_ctseg_clevertap_t;
+
+
 typedef struct {
     ngx_path_t               *path;     /* ctseg_store; NULL: none */
     ngx_path_t               *events_path;
@@ -47,8 +57,12 @@ typedef struct {
 
     ngx_str_t                 pool_name;
     ngx_thread_pool_t        *pool;
+    ngx_str_t                 imports_name;
+    ngx_thread_pool_t        *imports_pool;     /* the same, or its own */
     ngx_flag_t                custom_events;
     ngx_array_t              *accounts; /* who may upload; NULL: anybody */
+    ngx_array_t              *clevertap;        /* whose history can be
+                                                   pulled; NULL: nobody's */
     ngx_uint_t                collects;         /* there is a location that
                                                    takes uploads */
 
@@ -100,6 +114,15 @@ char *ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent,
 char *ngx_http_ctseg_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_ctseg_segment(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_ctseg_account(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ctseg_clevertap(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_ctseg_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* the one line of a file, whose path is made a full one; with a NUL behind */
+
+char *ngx_http_ctseg_passcode_read(ngx_conf_t *cf, ngx_str_t *path,
+    ngx_str_t *passcode);
 
 /* remember that a directive needs a store */
 

@@ -13,10 +13,17 @@
 
 
 #define CTSEG_IMPORT_NAMES_MAX    100
+#define CTSEG_IMPORT_NAME_MAX     512   /* characters of a name */
 #define CTSEG_IMPORT_DAYS_MAX     3660
 #define CTSEG_IMPORT_ERRORS_MAX   20    /* bad records that are told */
 #define CTSEG_IMPORT_ACCOUNT_MAX  64
-#define CTSEG_IMPORT_CURSOR_MAX   16384
+
+/* so that the record of an import fits the store; the sum is below its 64 KB
+   for a value */
+
+#define CTSEG_IMPORT_NAMES_BYTES   32768
+#define CTSEG_IMPORT_CURSOR_MAX    16384
+#define CTSEG_IMPORT_ERRORS_BYTES  14336
 
 
 typedef struct {
@@ -70,7 +77,8 @@ typedef struct {
     ctseg_import_counts_t  counts;
     uint64_t               forbidden[2];        /* bit i: name i is not for
                                            export */
-    ctseg_buf_t            errors;      /* JSON items, commas between */
+    ctseg_buf_t            errors;      /* JSON items, commas between; at most
+                                           CTSEG_IMPORT_ERRORS_BYTES */
     unsigned               nerrors;     /* of them; the rest is counted */
 
     int                    error_status;        /* of the last failure; 0:
@@ -101,6 +109,7 @@ typedef struct {
  * from, to, account_id (needed when there are several), profiles (default
  * false)}.  Status PENDING, revision 1.  Every wrong, missing, unknown or
  * read-only field is noted; true when there was none.  to: not after today.
+ * Lack of memory shows in im->names.failed, which a put minds, too.
  */
 
 bool ctseg_import_parse(ctseg_import_t *im, const ctseg_json_t *body,

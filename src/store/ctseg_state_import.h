@@ -20,25 +20,28 @@
 #include "../model/ctseg_import.h"
 
 
-/* id and created_ms are set here.  FULL: there are too many, or no room */
+#define CTSEG_IMPORTS_MAX  100          /* that are not over */
+
+/* id and created_ms are set here.  TOOBIG: so many are not over yet */
 
 ctseg_rc_t ctseg_import_create(ctseg_store_t *s, ctseg_import_t *im,
     int64_t now_ms, ctseg_err_t *err);
 
-/* *im zeroed by the caller, who frees it */
+/* *im zeroed by the caller, who frees it, whatever the answer is */
 
 ctseg_rc_t ctseg_import_get(ctseg_store_t *s, ctseg_str_t id,
     ctseg_import_t *im, ctseg_err_t *err);
 
-/* compare and set on im->rev: CONFLICT */
+/* compare and set on im->rev: CONFLICT.  INVALID: something of it is longer
+   than ctseg_import.h says */
 
 ctseg_rc_t ctseg_import_put(ctseg_store_t *s, ctseg_import_t *im,
     ctseg_err_t *err);
 
 /*
- * PENDING or RUNNING to STOPPED, *im filled with the result; CONFLICT when it
- * is final already (*im filled as it stands).  Its owner sees it within a
- * second.
+ * PENDING or RUNNING to STOPPED, *im (as for a get) filled with the result,
+ * its revision raised; CONFLICT when it is final already (*im filled as it
+ * stands).  Its owner sees it within a second.
  */
 
 ctseg_rc_t ctseg_import_stop(ctseg_store_t *s, ctseg_str_t id,
@@ -47,13 +50,19 @@ ctseg_rc_t ctseg_import_stop(ctseg_store_t *s, ctseg_str_t id,
 
 typedef bool (*ctseg_import_pt)(void *data, const ctseg_import_t *im);
 
-/* ascending by id, that is by time of creation; false from cb ends it */
+/*
+ * Ascending by id, that is by time of creation; im is valid during the call
+ * only; false from cb ends it.
+ */
 
 ctseg_rc_t ctseg_import_list(ctseg_store_t *s, ctseg_import_pt cb,
     void *data, ctseg_err_t *err);
 
 
-/* known ones of a page: n sequences, at most CTSEG_IMPORT_KNOWN_MAX */
+/*
+ * Known ones of a page: n sequences, at most CTSEG_IMPORT_KNOWN_MAX.  They
+ * replace what was put for this page before.
+ */
 
 #define CTSEG_IMPORT_KNOWN_MAX  8000
 

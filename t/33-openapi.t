@@ -21,7 +21,7 @@ use Ctseg::Data qw/ upload_body /;
 use Ctseg::Nginx;
 use Ctseg::OpenApi;
 use Ctseg::Segment;
-use Ctseg::Source qw/ slurp code routes /;
+use Ctseg::Source qw/ slurp routes /;
 use Ctseg::Yaml qw/ yaml_decode /;
 
 my $top = Ctseg::Nginx::top();
@@ -257,6 +257,8 @@ http {
 
     ctseg_store        %%TESTDIR%%/store events=64m state=16m;
     ctseg_thread_pool  ctseg;
+    ctseg_clevertap    ACC-1 %%TESTDIR%%/passcode
+                       url=http://127.0.0.1:%%PORT_8%%;
 
     server {
         listen 127.0.0.1:%%PORT_1%%;
@@ -287,6 +289,7 @@ EOC
 
 my $t = Ctseg::Nginx->new(workers => 2, env => { TZ => 'UTC' });
 my $s = Ctseg::Segment->new(dir => $t->testdir);
+$t->write_file('passcode', "secret\n");
 $t->set_port(9, $s->port)->conf($conf)->run;
 
 my $api = Ctseg::Api->new($t->url(1, '/ctseg/api'));
@@ -300,6 +303,7 @@ my %live = (kind => 'live');
 
 got('GET /partners', 200);
 got('GET /exports', 200);
+got('GET /imports', 200);
 
 my $us = got('POST /partners', 201, {}, { fresh() })->{json}{id};
 my $eu = got('POST /partners', 201, {}, { fresh(), region => 'eu',
@@ -342,20 +346,27 @@ for my $case (
 	got('POST /exports/preview', 200, {}, $body);
 	$id{$name} = got('POST /exports', 201, {}, $body)->{json}{id};
 }
-if (code(slurp("$top/src/model/ctseg_export_parse.c"))
-	!~ /profile exports are not available yet/)
-{
-	my $body = { partner_id => $us, type => 'profile', frequency =>
-		{ kind => 'recurring', every_hours => 24 } };
-	got('POST /exports/preview', 200, {}, $body);
-	my $e = got('POST /exports', 201, {}, $body)->{json};
-	got('GET /exports/{id}', 200, { id => $e->{id} });
-	agree('POST /exports', { %$body, %$_ }) for {},
-		{ frequency => { kind => 'recurring', every_hours => 6 } },
-		{ frequency => \%live }, { frequency => \%one_time },
-		{ events => { set => 'system' } };
-	$api->post("/exports/$e->{id}/stop");
-}
+my %profile = (partner_id => $us, type => 'profile', frequency =>
+	{ kind => 'recurring', every_hours => 24 });
+got('POST /exports/preview', 200, {}, \%profile);
+my $profiles = got('POST /exports', 201, {}, \%profile)->{json}{id};
+got('GET /exports/{id}', 200, { id => $profiles });
+agree('POST /exports', { %profile, %$_ }) for {},
+	{ frequency => { kind => 'recurring', every_hours => 6 } },
+	{ frequency => \%live }, { frequency => \%one_time },
+	{ events => { set => 'system' } };
+$api->post("/exports/$profiles/stop");
+
+# nothing listens where imports are sent to
+
+my %import = (events => [ 'App Launched', 'my own' ], from => '2026-01-31',
+	to => '2026-02-01');
+my $import = got('POST /imports', 201, {}, \%import)->{json}{id};
+got('POST /imports', 201, {}, { %import, account_id => 'ACC-1' },
+	{ 'Idempotency-Key' => 'an import' }) for 1, 2;
+got('GET /imports/{id}', 200, { id => $import });
+got('GET /imports', 200, { query => 'page=1&per_page=10&status=PENDING,'
+	. 'RUNNING&status=DONE' });
 
 $api->until($id{done}, 'DONE');
 wait_for { $api->show($id{$_})->{last_run} } 20, "a run: $_"
@@ -383,8 +394,8 @@ is(got('GET /status', 200)->{json}{version}, $doc->{tree}{info}{version},
 	'the document is of this version');
 
 for my $name (grep { /^GET/ } @ops) {
-	is($api->call('HEAD', path($name, { id => $name =~ /export/
-		? $id{done} : $us, number => 1 }))->{status}, 200,
+	is($api->call('HEAD', path($name, { id => one($name),
+		number => 1 }))->{status}, 200,
 		"HEAD for $name");
 }
 
@@ -428,6 +439,20 @@ for my $body (
 	)
 {
 	agree('POST /exports', $body);
+}
+for my $more (
+	(map { { events => $_ } } [ 'a' ], [ 'x' x 512 ], [ 'x' x 513 ],
+		[ map { "e$_" } 1 .. 100 ], [ map { "e$_" } 0 .. 100 ], [],
+		[ '' ], [ ' ' ], [ 'a', 'a' ], [ 1 ], 'a', undef),
+	(map { { from => $_ } } '2026-01-01', '2026-02-29', '2026-1-1', 1),
+	(map { { to => $_ } } '2026-02-28', '2026-02-29', undef),
+	(map { { profiles => json_decode($_) } } 'true', 'false', '1',
+		'"true"'),
+	{ account_id => 'ACC-1' }, { account_id => '' }, { account_id => 7 },
+	{ status => 'DONE' }, { colour => 'red' },
+	)
+{
+	agree('POST /imports', { %import, %$more });
 }
 for my $more (
 	(map { { nickname => $_ } } "\x{1f600}" x 64, 'n' x 65, '', ' n',
@@ -509,14 +534,14 @@ for my $name (@ops) {
 		got($name, 413, \%at, { nickname => 'x' x 5000 });
 		got($name, 415, \%at, {}, { 'Content-Type' => 'text/plain' });
 		got($name, 415, \%at, {}, { 'Content-Encoding' => 'gzip' });
-		got($name, 422, { %at, id => $name =~ /export/ ? $id{live}
-			: $us }, { colour => 'red' });
+		got($name, 422, { %at, id => one($name, $id{live}) },
+			{ colour => 'red' });
 	} elsif ($status{400}) {
 		got($name, 400, { id => $id{done}, query => 'page=0&x=1' });
 	}
 	got($name, 404, { id => 'x', number => 1 }, $is->{body} ? {} : undef)
 		if $name =~ /\{id\}/;
-	got($name, 412, { id => $name =~ /export/ ? $id{live} : $us },
+	got($name, 412, { id => one($name, $id{live}) },
 		$is->{body} ? {} : undef, { 'If-Match' => '"999", "998"' })
 		if $status{412};
 }
@@ -545,6 +570,7 @@ got('PATCH /exports/{id}', 409, { id => $id{live} },
 	{ frequency => { kind => 'recurring', every_hours => 4 } });
 got('POST /exports/{id}/stop', 409, { id => $id{$_} }) for qw/ done stopped /;
 got('POST /exports', 422, {}, { partner_id => $eu, frequency => \%one_time });
+got('POST /imports/{id}/stop', $_, { id => $import }) for 200, 409;
 
 # a key is for one body; what needs none may still be sent one
 
@@ -558,6 +584,11 @@ got('POST /exports/{id}/rejected/retry', 202, { id => $id{stopped} }, undef,
 	{ 'Idempotency-Key' => 'a redelivery' }) for 1, 2;
 got('POST /exports/{id}/rejected/retry', 422, { id => $id{stopped} }, {},
 	{ 'Idempotency-Key' => 'a redelivery' });
+my $other = got('POST /imports', 201, {}, \%import)->{json}{id};
+got('POST /imports/{id}/stop', 200, { id => $other }, undef,
+	{ 'Idempotency-Key' => 'no more', 'If-Match' => '"1"' }) for 1, 2;
+got('POST /imports/{id}/stop', 422, { id => $other }, {},
+	{ 'Idempotency-Key' => 'no more' });
 
 # While the first request of a key is being worked on, the second is refused:
 # sixteen at once, and again until one came in between.
@@ -598,23 +629,25 @@ is_deeply([ $api->wrong, $read->wrong ], [], 'every answer is as documented');
 
 # ---- a store whose records are damaged ----
 
-# Every version of each partner, its claim of a nickname, export and run that
-# lies in the file gets a wrong first byte: record type, then a field 1 of
-# bytes, whose length is 20 or 16, an id or a name.
+# Every version of each partner, its claim of a nickname, export, run and
+# import that lies in the file gets a wrong first byte: record type, then a
+# field 1 of bytes, whose length is 20 or 16, an id or a name.  And no account
+# is left to import from.
 
 $t->stop;
 my $file = $t->testdir . '/store/state/data.mdb';
 my $bytes = slurp($file);
-my $n = $bytes =~ s/\x01([\x02\x03\x04\x06])(?=\x01\x02.\0\0\0[0-9a-f]{16})
+my $n = $bytes =~ s/\x01([\x02\x03\x04\x06\x0d])(?=\x01\x02.\0\0\0[0-9a-f]{16})
 	/\x7e$1/gsx;
 cmp_ok($n, '>', 10, 'the records are damaged');
-$t->write_file($file, $bytes)->run;
+$t->write_file($file, $bytes);
+$t->conf($conf =~ s/ctseg_clevertap[^;]*;//r)->run;
 
 for my $name (grep { !/catalog/ } @ops) {
 	my $is = $doc->{op}{$name};
-	my $lists = $name =~ m{^GET /(?:partners|exports|status)$};
-	got($name, $lists ? 200 : 500,
-		{ %at, id => $name =~ /export/ ? $id{done} : $us },
+	my $lists = $name =~ m{^GET /(?:partners|exports|imports|status)$};
+	got($name, $lists ? 200 : $name eq 'POST /imports' ? 409 : 500,
+		{ %at, id => one($name) },
 		$name eq 'POST /partners' ? \%main : $name =~ /^POST \/exp/
 		? { partner_id => $us, frequency => \%one_time }
 		: $is->{body} ? {} : undef);
@@ -626,6 +659,7 @@ $t->finish;
 
 my $closed = Ctseg::Nginx->new;
 $closed->allow_alert(qr/ctseg: the store ".*" cannot be opened/);
+$closed->write_file('passcode', "secret\n");
 $closed->set_port(9, $s->port)->conf($conf);
 $closed->write_file('store/state/data.mdb', 'x' x 8192)->run;
 $api = Ctseg::Api->new($closed->url(1, '/ctseg/api'));
@@ -702,6 +736,14 @@ sub path {
 	my ($name, $at) = @_;
 	my $path = $doc->{op}{$name}{path} =~ s/\{(\w+)\}/$at->{$1}/gr;
 	return $path . ($at->{query} ? "?$at->{query}" : '');
+}
+
+# the id of what an operation is about; of exports, another one if wanted
+
+sub one {
+	my ($name, $export) = @_;
+	return $name =~ /export/ ? $export // $id{done}
+		: $name =~ /import/ ? $import : $us;
 }
 
 # a call of an operation that must have this status; an operation that the

@@ -101,6 +101,20 @@ static ngx_http_ctseg_route_t  ngx_http_ctseg_routes[] = {
       ngx_http_ctseg_rejected_retry_thread,
       NGX_HTTP_CTSEG_WRITE },
 
+    { NGX_HTTP_GET, ngx_string("/imports"),
+      ngx_http_ctseg_import_list_thread, 0 },
+
+    { NGX_HTTP_POST, ngx_string("/imports"),
+      ngx_http_ctseg_import_create_thread,
+      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE },
+
+    { NGX_HTTP_GET, ngx_string("/imports/{id}"),
+      ngx_http_ctseg_import_get_thread, 0 },
+
+    { NGX_HTTP_POST, ngx_string("/imports/{id}/stop"),
+      ngx_http_ctseg_import_stop_thread,
+      NGX_HTTP_CTSEG_WRITE },
+
     { NGX_HTTP_GET, ngx_string("/catalog"),
       ngx_http_ctseg_catalog_thread, 0 },
 

@@ -238,6 +238,11 @@ void ngx_http_ctseg_rejected_list_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_rejected_purge_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_rejected_retry_thread(ngx_http_ctseg_task_t *task);
 
+void ngx_http_ctseg_import_list_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_import_create_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_import_get_thread(ngx_http_ctseg_task_t *task);
+void ngx_http_ctseg_import_stop_thread(ngx_http_ctseg_task_t *task);
+
 void ngx_http_ctseg_catalog_thread(ngx_http_ctseg_task_t *task);
 void ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task);
 

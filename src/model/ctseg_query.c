@@ -22,13 +22,25 @@
 #define ctseg_query_bit(v)  (1u << (v))
 
 
+/* lists, as bits: which of them know a parameter */
+
+enum {
+    CTSEG_QUERY_EXPORTS = 1,
+    CTSEG_QUERY_STATUS = 2,
+    CTSEG_QUERY_PAGES = 4,
+
+    CTSEG_QUERY_SOME = CTSEG_QUERY_EXPORTS | CTSEG_QUERY_STATUS,
+    CTSEG_QUERY_ALL = CTSEG_QUERY_SOME | CTSEG_QUERY_PAGES
+};
+
+
 typedef struct ctseg_query_param_s  ctseg_query_param_t;
 
 typedef struct {
     ctseg_query_t     *q;
     ctseg_problems_t  *problems;
     unsigned           seen;            /* bit: position in the table */
-    bool               pages_only;
+    unsigned           of;              /* the list */
     bool               full;            /* too many partners, noted */
 } ctseg_query_parse_t;
 
@@ -36,7 +48,7 @@ struct ctseg_query_param_s {
     const char  *name;
     const char  *wrong;                 /* noted when set() says no */
     bool         list;                  /* many values: commas, repeats */
-    bool         page;                  /* of every list */
+    unsigned     of;                    /* lists that know it */
     bool       (*set)(ctseg_query_parse_t *x, ctseg_str_t value);
 };
 
@@ -217,22 +229,24 @@ ctseg_query_to(ctseg_query_parse_t *x, ctseg_str_t value)
 
 
 static const ctseg_query_param_t  ctseg_query_params[] = {
-    { "page", "must be a number from 1 to 1000000", false, true,
+    { "page", "must be a number from 1 to 1000000", false, CTSEG_QUERY_ALL,
       ctseg_query_page },
-    { "per_page", "must be 10, 20, 30 or 40", false, true,
+    { "per_page", "must be 10, 20, 30 or 40", false, CTSEG_QUERY_ALL,
       ctseg_query_per_page },
-    { "partner", "must be the id of a partner", true, false,
+    { "partner", "must be the id of a partner", true, CTSEG_QUERY_EXPORTS,
       ctseg_query_partner },
-    { "type", "must be event or profile", true, false, ctseg_query_type },
-    { "format", "must be json", true, false, ctseg_query_format },
-    { "status", "must be PENDING, RUNNING, DONE or STOPPED", true, false,
-      ctseg_query_status },
-    { "frequency", "must be one_time, recurring or live", true, false,
-      ctseg_query_frequency },
+    { "type", "must be event or profile", true, CTSEG_QUERY_EXPORTS,
+      ctseg_query_type },
+    { "format", "must be json", true, CTSEG_QUERY_EXPORTS,
+      ctseg_query_format },
+    { "status", "must be PENDING, RUNNING, DONE or STOPPED", true,
+      CTSEG_QUERY_SOME, ctseg_query_status },
+    { "frequency", "must be one_time, recurring or live", true,
+      CTSEG_QUERY_EXPORTS, ctseg_query_frequency },
     { "exported_from", "must be an existing day, written YYYY-MM-DD", false,
-      false, ctseg_query_from },
+      CTSEG_QUERY_EXPORTS, ctseg_query_from },
     { "exported_to", "must be an existing day, written YYYY-MM-DD", false,
-      false, ctseg_query_to }
+      CTSEG_QUERY_EXPORTS, ctseg_query_to }
 };
 
 
@@ -322,7 +336,7 @@ ctseg_query_find(const ctseg_query_parse_t *x, ctseg_str_t name)
         param = &ctseg_query_params[i];
 
         if (ctseg_str_is(name, param->name)
-            && (param->page || !x->pages_only))
+            && (param->of & x->of) != 0)
         {
             return i;
         }
@@ -405,7 +419,7 @@ ctseg_query_arg(ctseg_query_parse_t *x, ctseg_str_t arg)
 
 static bool
 ctseg_query_parse_args(ctseg_query_t *q, ctseg_str_t args,
-    ctseg_problems_t *problems, bool pages_only)
+    ctseg_problems_t *problems, unsigned of)
 {
     size_t                i;
     unsigned              before;
@@ -421,7 +435,7 @@ ctseg_query_parse_args(ctseg_query_t *q, ctseg_str_t args,
     x.q = q;
     x.problems = problems;
     x.seen = 0;
-    x.pages_only = pages_only;
+    x.of = of;
     x.full = false;
 
     while (args.len != 0) {
@@ -455,7 +469,7 @@ bool
 ctseg_query_parse(ctseg_query_t *q, ctseg_str_t args,
     ctseg_problems_t *problems)
 {
-    return ctseg_query_parse_args(q, args, problems, false);
+    return ctseg_query_parse_args(q, args, problems, CTSEG_QUERY_EXPORTS);
 }
 
 
@@ -463,7 +477,22 @@ bool
 ctseg_query_parse_page(ctseg_query_t *q, ctseg_str_t args,
     ctseg_problems_t *problems)
 {
-    return ctseg_query_parse_args(q, args, problems, true);
+    return ctseg_query_parse_args(q, args, problems, CTSEG_QUERY_PAGES);
+}
+
+
+bool
+ctseg_query_parse_status(ctseg_query_t *q, ctseg_str_t args,
+    ctseg_problems_t *problems)
+{
+    return ctseg_query_parse_args(q, args, problems, CTSEG_QUERY_STATUS);
+}
+
+
+bool
+ctseg_query_matches_status(const ctseg_query_t *q, ctseg_status_t status)
+{
+    return q->statuses == 0 || (q->statuses & ctseg_query_bit(status)) != 0;
 }
 
 
@@ -473,8 +502,7 @@ ctseg_query_matches(const ctseg_query_t *q, const ctseg_export_t *e)
     unsigned  i;
 
     if ((q->types != 0 && (q->types & ctseg_query_bit(e->type)) == 0)
-        || (q->statuses != 0
-            && (q->statuses & ctseg_query_bit(e->status)) == 0)
+        || !ctseg_query_matches_status(q, e->status)
         || (q->frequencies != 0
             && (q->frequencies & ctseg_query_bit(e->freq)) == 0))
     {

@@ -1,5 +1,5 @@
 /*
- * The query of the list of exports: which ones, and which page of them.
+ * The query of a list: which ones, and which page of them.
  * Any thread; no clock.
  */
 
@@ -35,6 +35,14 @@ typedef struct {
 
 bool ctseg_query_parse(ctseg_query_t *q, ctseg_str_t args,
     ctseg_problems_t *problems);
+
+/* the same for a list that has status, page and per_page */
+
+bool ctseg_query_parse_status(ctseg_query_t *q, ctseg_str_t args,
+    ctseg_problems_t *problems);
+
+bool ctseg_query_matches_status(const ctseg_query_t *q,
+    ctseg_status_t status);
 
 /* the same for a list that has pages only */
 

@@ -23,6 +23,7 @@
 #include "src/edge/ngx_http_ctseg_error.h"
 #include "src/edge/ngx_http_ctseg_metrics.h"
 #include "src/edge/ngx_http_ctseg_variables.h"
+#include "src/engine/ngx_http_ctseg_import.h"
 #include "src/engine/ngx_http_ctseg_rate.h"
 #include "src/engine/ngx_http_ctseg_retention.h"
 #include "src/engine/ngx_http_ctseg_scheduler.h"
@@ -258,6 +259,8 @@ ngx_http_ctseg_exit_process(ngx_cycle_t *cycle)
     if (worker == NULL) {
         return;
     }
+
+    ngx_http_ctseg_import_exit();
 
     ctseg_store_close(worker->store);
     worker->store = NULL;

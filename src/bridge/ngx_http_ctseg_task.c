@@ -104,7 +104,11 @@ ngx_http_ctseg_task_post(ngx_http_ctseg_task_t *task)
     task->task.event.handler = ngx_http_ctseg_event_handler;
     task->task.event.log = worker->log;
 
-    if (ngx_thread_task_post(worker->conf->pool, &task->task) != NGX_OK) {
+    if (ngx_thread_task_post(task->pool != NULL ? task->pool
+                                                : worker->conf->pool,
+                             &task->task)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

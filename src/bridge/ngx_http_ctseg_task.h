@@ -32,6 +32,7 @@ struct ngx_http_ctseg_task_s {
     ngx_http_ctseg_worker_t   *worker;
     ngx_http_ctseg_thread_pt   thread;
     ngx_http_ctseg_done_pt     done;
+    ngx_thread_pool_t         *pool;    /* NULL: that of ctseg_thread_pool */
 
     ngx_thread_task_t          task;    /* the bridge's own */
 };

@@ -646,7 +646,7 @@ ngx_http_ctseg_look_thread(ngx_http_ctseg_task_t *task)
     rc = ctseg_store_wait(store, look->seen_rev, 0, &rev);
 
     if (rc == CTSEG_AGAIN && !look->foreign && !look->retries.again
-        && look->due_ms > ctseg_now_ms())
+        && !look->imports.again && look->due_ms > ctseg_now_ms())
     {
         return;                         /* nothing happened */
     }
@@ -678,6 +678,16 @@ ngx_http_ctseg_look_thread(ngx_http_ctseg_task_t *task)
     if (rc != CTSEG_OK) {
         ngx_http_ctseg_look_note(look, "-", "a redelivery cannot be taken "
                                  "over", rc, &err);
+    }
+
+    ngx_memzero(&err, sizeof(err));
+
+    rc = ngx_http_ctseg_import_look_thread(task->worker, &look->imports,
+                                           look->watch, &err);
+
+    if (rc != CTSEG_OK) {
+        ngx_http_ctseg_look_note(look, "-", "an import cannot be taken over",
+                                 rc, &err);
     }
 
     look->seen_rev = rev;

@@ -8,6 +8,7 @@
 
 
 #include "../store/ctseg_lease.h"
+#include "ngx_http_ctseg_import.h"
 #include "ngx_http_ctseg_retry.h"
 #include "ngx_http_ctseg_runner.h"
 
@@ -49,7 +50,8 @@ typedef struct {
     char                    stalled[NGX_HTTP_CTSEG_NOTES][256];
     ngx_uint_t              nstalled;
 
-    ngx_http_ctseg_retry_look_t  retries;
+    ngx_http_ctseg_retry_look_t   retries;
+    ngx_http_ctseg_import_look_t  imports;
 
     /* the thread's scratch */
 

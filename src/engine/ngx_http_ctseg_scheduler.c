@@ -50,6 +50,10 @@ ngx_http_ctseg_scheduler_init(ngx_http_ctseg_worker_t *worker)
     ngx_http_ctseg_runner_init(worker);
     ngx_http_ctseg_retry_init();
 
+    if (ngx_http_ctseg_import_init(worker) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     look = ngx_http_ctseg_task_create(worker, sizeof(ngx_http_ctseg_look_t),
                                       ngx_http_ctseg_look_thread,
                                       ngx_http_ctseg_look_done);
@@ -108,6 +112,7 @@ ngx_http_ctseg_scheduler_handler(ngx_event_t *ev)
     look->nstalled = 0;
 
     ngx_http_ctseg_retry_prepare(&look->retries);
+    ngx_http_ctseg_import_prepare(&look->imports);
 
     if (ngx_http_ctseg_runner_has_lost()) {
         look->foreign = 1;
@@ -141,6 +146,7 @@ ngx_http_ctseg_scheduler_exit(ngx_http_ctseg_scheduler_t *s)
 
     ngx_http_ctseg_runner_drain(force);
     ngx_http_ctseg_retry_drain(force);
+    ngx_http_ctseg_import_drain();
 }
 
 
@@ -170,6 +176,7 @@ ngx_http_ctseg_look_done(ngx_http_ctseg_task_t *task)
     }
 
     ngx_http_ctseg_retry_start(task->worker, &look->retries);
+    ngx_http_ctseg_import_start(task->worker, &look->imports);
 
     for (i = 0; i < look->nclaims; i++) {
 

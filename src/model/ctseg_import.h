@@ -87,6 +87,7 @@ typedef struct {
     int64_t                error_ms;
     int64_t                retry_at_ms; /* 0: not waiting */
     unsigned               failures;    /* in a row */
+    int64_t                failing_ms;  /* since when; 0: it is not */
 
     char                   owner[96];   /* who works on it; empty: nobody */
     uint64_t               fence;

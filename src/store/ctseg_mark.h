@@ -16,6 +16,8 @@
 
 #define CTSEG_MARK_EVENT  "event"       /* an event by its client's own id */
 #define CTSEG_MARK_PART   "part"        /* a part of an export file */
+#define CTSEG_MARK_PROFILE  "profile"   /* what an import, which stands for
+                                           the account, said of a profile */
 
 
 /*

@@ -59,7 +59,8 @@ enum {
     CTSEG_IMPORT_RETRY_AT,
     CTSEG_IMPORT_FAILURES,
     CTSEG_IMPORT_OWNER,
-    CTSEG_IMPORT_FENCE
+    CTSEG_IMPORT_FENCE,
+    CTSEG_IMPORT_FAILING
 };
 
 enum {
@@ -199,6 +200,7 @@ ctseg_import_encode(ctseg_buf_t *out, const ctseg_import_t *im)
     ctseg_record_uint(out, CTSEG_IMPORT_FAILURES, im->failures);
     ctseg_record_cstr(out, CTSEG_IMPORT_OWNER, im->owner);
     ctseg_record_uint(out, CTSEG_IMPORT_FENCE, im->fence);
+    ctseg_record_int(out, CTSEG_IMPORT_FAILING, im->failing_ms);
 
     ctseg_record_end(out);
 
@@ -331,6 +333,7 @@ ctseg_import_decode(ctseg_record_t *r, const char *key, uint64_t rev,
     ctseg_record_get_cstr(r, CTSEG_IMPORT_OWNER, im->owner,
                           sizeof(im->owner));
     im->fence = ctseg_record_get_uint(r, CTSEG_IMPORT_FENCE);
+    im->failing_ms = ctseg_record_get_int(r, CTSEG_IMPORT_FAILING);
     im->rev = rev;
 
     if (im->names.failed || im->cursor.failed || im->errors.failed) {

@@ -1,20 +1,15 @@
 package Ctseg::Segment::Server;
 
-# The child of the mock: the loop that accepts, reads, judges and answers.
-# Used by Ctseg::Segment only, which also says what the answers can be.
+# The child of the mock of Segment: what it knows of a batch.  Used by
+# Ctseg::Segment only.
 
 use strict;
 use warnings;
 
 use Digest::MD5 qw/ md5 /;
-use Errno;
-use Fcntl ();
-use IO::Socket::INET;
-use JSON::PP ();
-use MIME::Base64 qw/ encode_base64 decode_base64 /;
-use POSIX ();
-use Socket;
-use Time::HiRes qw/ time /;
+use MIME::Base64 qw/ encode_base64 /;
+
+use parent 'Ctseg::Mock::Server';
 
 # Segment's limits ("HTTP API Source"), and what ctseg promises to keep to
 
@@ -22,8 +17,6 @@ our $MAX_BODY = 500_000;
 our $MAX_EVENTS = 2_500;
 our $MAX_EVENT = 32_000;		# an event is smaller than this
 our $OUR_BODY = 475_000;
-
-my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
 # JSON by regular expression: strict about the grammar, and about a hundred
 # times as fast as JSON::PP.  Only containers recurse.
@@ -38,43 +31,10 @@ my $value = qr/(?:$flat|(?<box>
 	|\[$ws(?:(?:$flat|(?&box))$ws(?:,$ws(?:$flat|(?&box))$ws)*+)?+\]
 	))/x;
 
-sub new {
-	my ($class, $mock, $listen, $control, $fresh) = @_;
-
-	$listen->blocking(0);
-
-	my $self = bless {
-		opt	=> $mock->{opt},
-		prefix	=> $mock->{prefix},
-		listen	=> $listen,
-		control	=> $control,
-		cin	=> '',
-		script	=> [],
-		rules	=> [],
-		default	=> {},
-		conn	=> {},
-		n	=> 0,
-		nconn	=> 0,
-		ids	=> {},
-		held	=> [],
-		timers	=> [],
-		cut	=> 0,
-		events	=> 0,
-		bytes	=> 0,
-	}, $class;
-
-	$self->open_files;
-	$self->learn unless $fresh;
-	return $self;
-}
-
-sub open_files {
+sub begin {
 	my ($self) = @_;
-	for my $ext (qw/ requests bodies events violations /) {
-		open $self->{file}{$ext}, '>>:raw', "$self->{prefix}.$ext"
-			or die "$self->{prefix}.$ext: $!\n";
-	}
-	$self->{offset} = -s $self->{file}{bodies};
+	$self->{ids} ||= {};
+	$self->{events} = 0;
 	return;
 }
 
@@ -82,11 +42,7 @@ sub open_files {
 
 sub learn {
 	my ($self) = @_;
-
-	open my $r, '<:raw', "$self->{prefix}.requests" or return;
-	while (<$r>) {
-		$self->{n} = $1 if /"n":(\d+)/ && $1 > $self->{n};
-	}
+	$self->SUPER::learn;
 
 	open my $b, '<:raw', "$self->{prefix}.bodies" or return;
 	my $bodies = do { local $/; <$b> } // '';
@@ -98,433 +54,60 @@ sub learn {
 	return;
 }
 
-sub note {
-	my ($self, $ext, $data) = @_;
-	my $off = 0;
-	while ($off < length $data) {
-		my $n = syswrite $self->{file}{$ext}, $data,
-			length($data) - $off, $off;
-		die "$self->{prefix}.$ext: $!\n" unless defined $n;
-		$off += $n;
-	}
+sub rows {
+	my ($self, $r) = @_;
+	$self->note('events', delete $r->{rows}) if length($r->{rows} // '');
 	return;
 }
 
-sub loop {
-	my ($self) = @_;
-
-	my $parent = getppid();
-
-	while (1) {
-		my ($r, $w) = ('', '');
-		vec($r, fileno $self->{listen}, 1) = 1;
-		vec($r, fileno $self->{control}, 1) = 1;
-
-		for my $fd (keys %{$self->{conn}}) {
-			my $c = $self->{conn}{$fd};
-			vec($r, $fd, 1) = 1;
-			vec($w, $fd, 1) = 1 if length $c->{out};
-		}
-
-		my $wait = 1;
-		my $now = time;
-		for my $timer (@{$self->{timers}}) {
-			my $left = $timer->[0] - $now;
-			$wait = $left if $left < $wait;
-		}
-		$wait = 0 if $wait < 0;
-
-		my $n = select $r, $w, undef, $wait;
-
-		return if getppid() != $parent;
-
-		$self->run_timers;
-		next if $n <= 0;
-
-		if (vec($r, fileno $self->{control}, 1)) {
-			$self->control or return;
-		}
-		if (vec($r, fileno $self->{listen}, 1)) {
-			$self->accept;
-		}
-		for my $fd (keys %{$self->{conn}}) {
-			my $c = $self->{conn}{$fd} or next;
-			$self->flush($c) if vec($w, $fd, 1);
-			next unless $self->{conn}{$fd};
-			$self->read($c) if vec($r, $fd, 1);
-		}
-	}
+sub record {
+	my ($self, $r) = @_;
+	return (events => $r->{events}, write_key => $r->{write_key});
 }
 
-sub run_timers {
-	my ($self) = @_;
-	my $now = time;
-	my @due = grep { $_->[0] <= $now } @{$self->{timers}};
-	return unless @due;
-	$self->{timers} = [ grep { $_->[0] > $now } @{$self->{timers}} ];
-	$_->[1]->() for sort { $a->[0] <=> $b->[0] } @due;
-	return;
-}
+sub figures { return (events => $_[0]->{events}) }
 
-sub control {
-	my ($self) = @_;
+sub matches {
+	my ($self, $w, $r) = @_;
 
-	sysread $self->{control}, $self->{cin}, 65536, length $self->{cin}
-		or return 0;
-
-	while ($self->{cin} =~ s/^(.*)\n//) {
-		my $cmd = $json->decode($1);
-		my $what = $cmd->{cmd};
-		my $answer = { ok => 1 };
-
-		if ($what eq 'script') {
-			$self->{script} = [ map {
-				my $a = $_;
-				my $times = delete $a->{times} // 1;
-				map { { %$a } } 1 .. $times;
-			} @{$cmd->{answers}} ];
-
-		} elsif ($what eq 'left') {
-			$answer->{left} = scalar @{$self->{script}};
-
-		} elsif ($what eq 'default') {
-			$self->{default} = $cmd->{answer};
-
-		} elsif ($what eq 'rules') {
-			$self->{rules} = $cmd->{rules};
-
-		} elsif ($what eq 'release') {
-			my $n = $cmd->{n} // @{$self->{held}};
-			my @go = splice @{$self->{held}}, 0, $n;
-			$answer->{released} = scalar @go;
-			$_->() for @go;
-
-		} elsif ($what eq 'forget') {
-			for my $ext (keys %{$self->{file}}) {
-				truncate $self->{file}{$ext}, 0;
-			}
-			$self->{offset} = 0;
-
-		} elsif ($what eq 'stats') {
-			$answer = {
-				requests => $self->{n},
-				held => scalar @{$self->{held}},
-				connections => scalar keys %{$self->{conn}},
-				accepted => $self->{nconn},
-				cut => $self->{cut},
-				events => $self->{events},
-				bytes => $self->{bytes},
-			};
-		}
-
-		syswrite $self->{control}, $json->encode($answer) . "\n";
-	}
+	return 0 if defined $w->{contains}
+		&& index($r->{body}, $w->{contains}) < 0;
+	return 0 if defined $w->{event} && $r->{body}
+		!~ /"event"\s*:\s*"\Q$w->{event}\E"/;
+	return 0 if defined $w->{write_key}
+		&& ($r->{write_key} // '') ne $w->{write_key};
+	return 0 if defined $w->{path} && $r->{path} ne $w->{path};
+	return 0 if defined $w->{min_events}
+		&& $r->{events} < $w->{min_events};
+	return 0 if defined $w->{max_events}
+		&& $r->{events} > $w->{max_events};
+	return 0 if defined $w->{min_bytes}
+		&& $r->{bytes} < $w->{min_bytes};
 	return 1;
 }
 
-sub accept {
-	my ($self) = @_;
-	while (my $s = $self->{listen}->accept) {
-		$s->blocking(0);
-		setsockopt $s, Socket::IPPROTO_TCP, Socket::TCP_NODELAY, 1;
-		$self->{conn}{fileno $s} = { s => $s, fd => fileno $s,
-			in => '', out => '', id => ++$self->{nconn} };
-	}
-	return;
-}
+# what Segment itself would refuse
 
-sub drop {
-	my ($self, $c, $rst) = @_;
-	return unless $self->{conn}{$c->{fd}}
-		&& $self->{conn}{$c->{fd}} == $c;
-	if ($rst) {
-		setsockopt $c->{s}, Socket::SOL_SOCKET, Socket::SO_LINGER,
-			pack('ii', 1, 0);
-	}
-	delete $self->{conn}{$c->{fd}};
-	close $c->{s};
-	return;
-}
-
-sub flush {
-	my ($self, $c) = @_;
-	while (length $c->{out}) {
-		my $n = syswrite $c->{s}, $c->{out};
-		if (!defined $n) {
-			return if $!{EAGAIN} || $!{EINTR};
-			$self->drop($c);
-			return;
-		}
-		substr($c->{out}, 0, $n) = '';
-	}
-	$self->drop($c, $c->{rst}) if $c->{end};
-	return;
-}
-
-sub read {
-	my ($self, $c) = @_;
-
-	my $n = sysread $c->{s}, $c->{in}, 1048576, length $c->{in};
-	if (!defined $n) {
-		return if $!{EAGAIN} || $!{EINTR};
-		$n = 0;
-	}
-	if ($n == 0) {
-
-		# the sender went away: what was due is never answered
-
-		if (my $r = $c->{request}) {
-			$self->answered($r, 0, $r->{accept_lost} // 0);
-			$r->{gone} = 1;
-		}
-		$self->{cut}++ if !$c->{served} || $c->{head};
-		$self->drop($c);
-		return;
-	}
-
-	$self->parse($c);
-	return;
-}
-
-sub parse {
-	my ($self, $c) = @_;
-
-	while (!$c->{request} && !$c->{end}) {
-
-		if (!$c->{head}) {
-			my $pos = index $c->{in}, "\r\n\r\n";
-			return if $pos < 0;
-
-			my ($line, @lines) = split /\r\n/,
-				substr $c->{in}, 0, $pos;
-			substr($c->{in}, 0, $pos + 4) = '';
-			my ($method, $path, $v) = $line
-				=~ m{^(\S+) (\S+) HTTP/1\.([01])$};
-
-			my (%h, @twice);
-			for (@lines) {
-				my ($name, $val) = /^([^:]+):\s*(.*?)\s*$/;
-				next unless defined $name;
-				push @twice, lc $name if exists $h{lc $name};
-				$h{lc $name} = $val;
-			}
-			$c->{head} = { method => $method // '?',
-				path => $path // '?', headers => \%h,
-				v => $v // 0, twice => \@twice,
-				started => time };
-		}
-
-		my $head = $c->{head};
-		my $h = $head->{headers};
-		my $body;
-
-		if (!$head->{early}++) {
-			my $next = $self->{script}[0];
-			if ($next && $next->{early}) {
-				$c->{head} = undef;
-				$c->{in} = '';
-				$next->{close} //= 'after';
-				$self->request($c, $head, '', 1);
-				return;
-			}
-		}
-
-		if (($h->{'transfer-encoding'} // '') =~ /chunked/i) {
-			my $off = 0;
-			$body = '';
-			while (1) {
-				pos($c->{in}) = $off;
-				$c->{in} =~ /\G([0-9a-fA-F]+)[^\r\n]*\r\n/gc
-					or return;
-				my $len = hex $1;
-				$off = pos($c->{in}) + $len + 2;
-				return if length $c->{in} < $off;
-				last if $len == 0;
-				$body .= substr $c->{in}, $off - $len - 2,
-					$len;
-			}
-			substr($c->{in}, 0, $off) = '';
-
-		} else {
-			my $len = $h->{'content-length'} // 0;
-			return if length $c->{in} < $len;
-			$body = substr $c->{in}, 0, $len;
-			substr($c->{in}, 0, $len) = '';
-		}
-
-		$c->{head} = undef;
-		$self->request($c, $head, $body);
-	}
-	return;
-}
-
-# ---- one request ----
-
-sub request {
-	my ($self, $c, $head, $body, $early) = @_;
-
-	my $r = { %$head, n => ++$self->{n}, body => $body, conn => $c };
-	$c->{request} = $r;
-	$c->{served} = 1;
-	$r->{bytes} = length $body;
-	$self->{bytes} += $r->{bytes};
-
-	my @wrong = $early ? () : $self->check($r);
-
-	# the body first, then what refers to it
-
-	$self->note('bodies', $body) if length $body;
-	$self->note('events', delete $r->{rows}) if length($r->{rows} // '');
-	$self->note('violations', join '', map { "request $r->{n}: $_\n" }
-		@wrong) if @wrong;
-	$self->note('requests', $json->encode({ n => $r->{n}, at => time,
-		method => $r->{method}, path => $r->{path},
-		headers => $r->{headers}, events => $r->{events},
-		bytes => $r->{bytes}, write_key => $r->{write_key},
-		offset => $self->{offset}, conn => $c->{id},
-		violations => scalar @wrong }) . "\n");
-	$self->{offset} += length $body;
-
-	my $a = $self->choose($r);
-	delete $r->{body};
-	$r->{what} = $a->{what};
-
-	if (defined $a->{accept}) {
-		$r->{accept_lost} = $a->{accept};
-	}
-	if ($a->{hang}) {
-		$self->answered($r, 0, $a->{accept} // 0);
-		$r->{done} = 1;
-		return;
-	}
-
-	my $go = sub { $self->answer($c, $r, $a) };
-
-	if ($a->{hold}) {
-		push @{$self->{held}}, $go;
-	} elsif ($a->{delay}) {
-		push @{$self->{timers}}, [ time + $a->{delay}, $go ];
-	} else {
-		$go->();
-	}
-	return;
-}
-
-sub choose {
+sub natural {
 	my ($self, $r) = @_;
-
-	if (@{$self->{script}}) {
-		return shift @{$self->{script}};
-	}
-
-	for my $rule (@{$self->{rules}}) {
-		my $w = $rule->{when} || {};
-		next if defined $rule->{times} && $rule->{times} <= 0;
-		next if defined $w->{contains}
-			&& index($r->{body}, $w->{contains}) < 0;
-		next if defined $w->{event} && $r->{body}
-			!~ /"event"\s*:\s*"\Q$w->{event}\E"/;
-		next if defined $w->{write_key}
-			&& ($r->{write_key} // '') ne $w->{write_key};
-		next if defined $w->{path} && $r->{path} ne $w->{path};
-		next if defined $w->{min_events}
-			&& $r->{events} < $w->{min_events};
-		next if defined $w->{max_events}
-			&& $r->{events} > $w->{max_events};
-		next if defined $w->{min_bytes}
-			&& $r->{bytes} < $w->{min_bytes};
-		$rule->{times}-- if defined $rule->{times};
-		return $rule;
-	}
-
-	if (my $handler = $self->{opt}{handler}) {
-		my $a = $handler->($r);
-		return $a if $a;
-	}
-
-	# what Segment itself would refuse
-
 	return { status => 404 } if $r->{path} ne '/v1/batch';
 	return { status => 405 } if $r->{method} ne 'POST';
 	return { status => 400, body => 'Bad Request' } if $r->{refuse};
-
 	return $self->{default};
 }
 
-sub answered {
-	my ($self, $r, $status, $accepted) = @_;
-	return if $r->{done};
-	$r->{done} = 1;
-	$self->note('requests', $json->encode({ n => $r->{n},
-		status => $status + 0, accepted => $accepted ? 1 : 0,
-		what => $r->{what}, answered_at => time }) . "\n");
-	return;
+sub complete {
+	my ($self, $r, $a) = @_;
+	return { body => ($a->{status} // 200) =~ /^2/ ? '{"success":true}'
+		: '{"success":false}', %$a };
 }
 
-sub answer {
-	my ($self, $c, $r, $a) = @_;
+# whether the events of a request that is over count as accepted
 
-	return if $r->{gone};
-
-	my $status = $a->{status} // 200;
-	my $close = $a->{close} // '';
-	my $accepted = $a->{accept} // ($status =~ /^2/ && !$r->{refuse}
-		&& $close ne 'before' ? 1 : 0);
-
-	$self->answered($r, $close eq 'before' ? 0 : $status, $accepted);
-
-	my $body = $a->{body} // ($status =~ /^2/ ? '{"success":true}'
-		: '{"success":false}');
-	$body = $json->encode($body) if ref $body;
-
-	my %h = ('Content-Type' => 'application/json',
-		'Content-Length' => length $body, %{$a->{headers} || {}});
-	delete $h{'Content-Length'} if $status =~ /^(?:1..|204|304)$/;
-	$body = '' if $status =~ /^(?:1..|204|304)$/;
-
-	my $end = $close ne '' || $r->{v} == 0
-		|| ($r->{headers}{connection} // '') =~ /close/i
-		|| (exists $self->{opt}{keepalive}
-			&& !$self->{opt}{keepalive});
-	$h{Connection} = 'close' if $end && !$close;
-
-	my $head = "HTTP/1.1 $status "
-		. ($status =~ /^2/ ? 'OK' : 'Answer') . "\r\n"
-		. join('', map { "$_: $h{$_}\r\n" } sort keys %h) . "\r\n";
-	my $out = $a->{raw} // ($close eq 'before' ? ''
-		: $close eq 'mid_header' ? substr($head, 0, length($head) / 2)
-		: $close eq 'mid_body' ? $head . substr($body, 0,
-			length($body) / 2)
-		: $head . $body);
-
-	$c->{request} = undef;
-	$c->{rst} = $a->{rst};
-	return $self->drip($c, $out, $end, $a->{drip}) if $a->{drip};
-
-	$c->{out} .= $out;
-	$c->{end} = 1 if $end;
-	$self->flush($c);
-
-	$self->parse($c) if $self->{conn}{$c->{fd}} && length $c->{in};
-	return;
-}
-
-# an answer in eight pieces, so many seconds apart
-
-sub drip {
-	my ($self, $c, $out, $end, $seconds) = @_;
-	my $n = int(length($out) / 8) + 1;
-
-	return if !$self->{conn}{$c->{fd}} || $self->{conn}{$c->{fd}} != $c;
-	$c->{out} .= substr $out, 0, $n, '';
-	if (length $out) {
-		push @{$self->{timers}}, [ time + $seconds,
-			sub { $self->drip($c, $out, $end, $seconds) } ];
-	} else {
-		$c->{end} = 1 if $end;
-	}
-	$self->flush($c);
-	return;
+sub ended {
+	my ($self, $r, $status, $a) = @_;
+	return (accepted => $a->{accept} // ($status =~ /^2/ && !$r->{refuse})
+		? 1 : 0);
 }
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env perl
 
 # Webhooks of campaigns, and bodies that come packed, from the side of who
-# sends them to Segment's.  Which member of a webhook becomes what is shown by
-# the unit tests; here it is who decides that a body is one: the location, or
+# sends them to Segment's: what becomes of each member of a profile in both of
+# its spellings, and who decides that a body is a webhook: the location, or
 # with format=auto its looks.  What could fool it is a body that both take, so
 # one is there that is refused in the other format.  A bomb must be refused
 # without being unpacked, so it is larger than the location takes.
@@ -127,6 +127,44 @@ is_deeply([ $r->{status}, @{$r->{json}}{qw/ status processed / },
 is(post('/auto?dryRun=1', webhook(7))->{json}{processed}, 1, 'a dry run');
 
 
+# ---- all that a profile may have, in both spellings ----
+
+# CleverTap writes its keys in two ways, and one profile alone without a list;
+# the name is told by the body, by the location, or by nobody
+
+my @values = (identity => 'ann', objectId => '_dev', email => 'a@b.c',
+	phone => '+4912345', all_identities => [ 'other', 'ann' ],
+	name => 'Ann', systemProfileData => { os => 'x' },
+	profileData => { n => 'no', shade => 'no' }, push_token => 't',
+	session_props => { utm_source => 'no' }, event_properties => {
+	shade => 'blue', when => '$D_1767323045', deep => { a => [
+	'$D_631152000', 'not $D_1' ] } });
+my %profile = @values;
+my %other = map { ucfirst($_) => $profile{$_} } keys %profile;
+my $k = 600;
+my %name;
+for my $case ([ '/webhook', 'Own Name', { event => 'Own Name' } ],
+	[ '/auto', 'Webhook Delivered', {} ],
+	[ '/named', 'Coupon "Sent"', { event => 'Own Name' } ])
+{
+	my ($path, $name, $values) = @$case;
+	for my $way ([ 'one', \%profile ], [ 'one, spelt otherwise', \%other ],
+		[ 'a list', [ \%profile ] ],
+		[ 'a list, spelt otherwise', [ \%other ] ])
+	{
+		$name{++$k} = $name;
+		is(post($path, { targetId => 17, profiles => $way->[1],
+			key_values => { n => $k, till => '$D_0', %$values }
+			})->{json}{processed}, 1, "$name for $way->[0]");
+	}
+}
+for my $key ('all_identities', 'All_identities') {
+	is(post('/webhook', { profiles => { $key => $profile{all_identities} },
+		key_values => { n => ++$k } })->{json}{processed}, 1,
+		"no identity but those of $key");
+}
+
+
 # ---- packed ----
 
 my %gzip = ('Content-Encoding' => 'gzip');
@@ -161,12 +199,12 @@ is("$r->{status} $r->{json}{error}", '413 Content Too Large',
 # ---- what Segment sees ----
 
 my $id = $api->export($api->partner(write_key => 'all'), events => {
-	set => 'all' }, frequency => { kind => 'one_time', range => 'today' });
+	set => 'all' });
 $api->until($id, 'DONE');
 my %n = map { $_->{properties}{n} => $_ } map { @{json_decode($s->body($_))
 	->{batch}} } grep { $_->{write_key} eq 'all' } $s->requests;
 is_deeply([ sort { $a <=> $b } keys %n ], [ 1, 2, 4, 5, 6, 8, 10,
-	100 .. 599 ], 'all that was taken');
+	100 .. 599, 601 .. 614 ], 'all that was taken');
 is_deeply({ map { $_ => $n{$_}{event} } 1, 2, 4 }, { 1 => 'Webhook Delivered',
 	2 => 'Own Name', 4 => 'Coupon "Sent"' }, 'names of webhooks');
 is_deeply($n{1}{properties}, { n => 1, shade => 'blue',
@@ -174,6 +212,30 @@ is_deeply($n{1}{properties}, { n => 1, shade => 'blue',
 is_deeply([ @{$n{1}}{qw/ userId anonymousId / } ], [ 'u1', '_o1' ],
 	'identities');
 is($n{5}{userId}, 'u5', '... in the other spelling');
+
+is_deeply({ map { $_ => $n{$_}{event} } keys %name }, \%name,
+	'names, however a profile is spelt');
+is_deeply({ map { $_ => $n{$_}{properties} } keys %name }, { map { $_ => {
+	n => $_, 'Campaign id' => 17, till => '1970-01-01T00:00:00.000Z',
+	shade => 'blue', when => '2026-01-02T03:04:05.000Z', deep => { a => [
+	'1990-01-01T00:00:00.000Z', 'not $D_1' ] } } } keys %name },
+	'... properties, in which dates are dates');
+is_deeply([ map { "$n{$_}{userId} $n{$_}{anonymousId}" } sort keys %name ],
+	[ ('ann _dev') x 12 ], '... identities');
+is_deeply([ map { $n{$_}{userId} } 613, 614 ], [ 'other', 'other' ],
+	'... the first of all of them, if there is no other');
+
+for my $field ([ email => 'a@b.c' ], [ phone => '+4912345' ]) {
+	my ($key, $value) = @$field;
+	$api->until($api->export($api->partner(write_key => $key,
+		user_id => $key), events => { set => 'all' }, frequency => {
+		kind => 'one_time', range => 'last_7_days' }), 'DONE');
+	my %user = map { $_->{properties}{n} => $_->{userId} } map {
+		@{json_decode($s->body($_))->{batch}} } grep {
+		$_->{write_key} eq $key } $s->requests;
+	is_deeply([ map { $user{$_} } sort keys %name ], [ ($value) x 12 ],
+		"... and $key");
+}
 
 is_deeply([ $api->wrong ], [], 'the numbers add up');
 is_deeply([ $s->violations ], [], 'every batch was within the rules');

@@ -19,12 +19,18 @@ use Test::More;
 
 use Ctseg::Api;
 use Ctseg::Client qw/ http json_decode wait_for /;
+use Ctseg::Clock;
 use Ctseg::Nginx;
 use Ctseg::Segment;
 
-my $t = Ctseg::Nginx->new(env => { TZ => 'America/New_York' });
+# the days of the files are not to become too old for an export
+
+my $clock = Ctseg::Clock->new;
+my $t = Ctseg::Nginx->new(preload => $clock->preload,
+	env => $clock->env(TZ => 'America/New_York'));
 my $s = Ctseg::Segment->new(dir => $t->testdir);
 
+$clock->set('2026-11-20T12:00:00Z');
 $t->set_port(9, $s->port)->conf(<<'EOC')->run;
 
 %%GLOBALS%%

@@ -172,6 +172,26 @@ is_deeply([ map { scalar @{$n->{$_} || []} } 1 .. 6 ], [ 2, 2, 2, 2, 0, 1 ],
 	'... and nothing of it is dropped');
 
 
+# ---- facts that are no objects ----
+
+# what should be an object beside the properties, and is none, is passed over:
+# the event is there, and its batch is JSON
+
+my @beside = map { "\"deviceInfo\":$_,\"sessionProps\":$_" } '[]', '[[]]',
+	'[{"make":"x"}]', '[1,"make",{"model":[{}]}]', '[[{"a":1}],{"b":{}}]',
+	'"x"', '17', 'null', 'true';
+$r = put('/files/beside', "App Launched\n" . join "\n", map {
+	my $k = 50 + $_;
+	map { "{\"profile\":{\"identity\":\"u\"},\"ts\":20261101003000,$_}" }
+		"\"eventProps\":{\"n\":$k},$beside[$_]",
+		"$beside[$_],\"eventProps\":{\"n\":800$k}" } 0 .. $#beside);
+is($r->{json}{processed}, 2 * @beside, 'facts that are no objects');
+$n = exported();
+is_deeply([ map { $n->{$_}[0]{properties} } map { 50 + $_, 80050 + $_ }
+	0 .. $#beside ], [ map { { n => 50 + $_ }, { n => 80050 + $_ } }
+	0 .. $#beside ], '... are no properties');
+
+
 # ---- lines that are wrong ----
 
 my @bad = (

@@ -7,6 +7,7 @@
  * the number that counts inside.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -338,19 +339,14 @@ static void
 ctseg_pull_say(ctseg_pull_t *p, ctseg_pull_rc_t rc, int status,
     const char *what)
 {
-    char         text[sizeof(p->text)];
-    ctseg_buf_t  b;
+    char  text[2 * sizeof(p->text)];
 
     /* with its status in front of it, cut at a whole character */
 
-    memset(&b, 0, sizeof(ctseg_buf_t));
-    ctseg_buf_fmt(&b, "HTTP %d: %s", status, what);
+    (void) snprintf(text, sizeof(text), "HTTP %d: %s", status, what);
 
-    ctseg_pull_copy(text, sizeof(text), ctseg_buf_slice(&b));
-    memcpy(p->text, text, sizeof(text));
+    ctseg_pull_copy(p->text, sizeof(p->text), ctseg_str(text));
     p->rc = rc;
-
-    ctseg_buf_free(&b);
 }
 
 

@@ -1,13 +1,17 @@
 /*
  * Memory that lacks in a call of the API: a body is parsed, becomes a partner
- * or an export, is edited and shown.  See nomem_test.h.
+ * or an export, is edited and shown.  Then where events are compared by their
+ * content.  See nomem_test.h.
+ * link: -Wl,--wrap=EVP_MD_CTX_new
  */
 
 #include "nomem_test.h"
+#include "nomem_hash.h"
 
 #include <string.h>
 
 #include "base/ctseg_str.h"
+#include "model/ctseg_content.h"
 #include "model/ctseg_run.h"
 
 
@@ -170,6 +174,41 @@ export(ctseg_buf_t *out)
 }
 
 
+static ctseg_rc_t
+content(ctseg_buf_t *out)
+{
+    unsigned         i;
+    ctseg_rc_t       rc;
+    ctseg_hash_t     h = { NULL };
+    ctseg_zone_t     zone;
+    ctseg_event_t    ev;
+    ctseg_content_t  c;
+
+    ctseg_zone_fixed(&zone, "UTC", 0);
+    memset(&ev, 0, sizeof(ev));
+    ev.name = ctseg_str("My \\u0045vent");
+    ev.id[CTSEG_ID_IDENTITY] = ctseg_str("u\\/1");
+    ev.id[CTSEG_ID_OBJECT] = ctseg_str("_o");
+    ev.props = ctseg_str("{\"b\":[1.50,{\"y\":1,\"x\":\"\\u00e9\"}],\"a\":10,"
+                         "\"ct_n\":null}");
+
+    rc = ctseg_content_name(out, ev.name);
+
+    if (rc == CTSEG_OK) {
+        rc = ctseg_content(&ev, &zone, &h, &c);
+    }
+
+    for (i = 0; rc == CTSEG_OK && i < CTSEG_ID_N; i++) {
+        ctseg_buf_fmt(out, " %032llx", (unsigned long long) c.ids[i]);
+        rc = out->failed ? CTSEG_NOMEM : CTSEG_OK;
+    }
+
+    ctseg_hash_free(&h);
+
+    return rc;
+}
+
+
 static void
 test_partner(void **state)
 {
@@ -188,13 +227,25 @@ test_export(void **state)
 }
 
 
+static void
+test_content(void **state)
+{
+    (void) state;
+
+    nomem_sweep(content);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_partner),
-        cmocka_unit_test(test_export)
+        cmocka_unit_test(test_export),
+        cmocka_unit_test(test_content)
     };
+
+    nomem_hash_init();
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,18 @@
 /*
  * Memory that lacks where the log is read: a run is cut, a batch read, a
- * preview made, figures and retention looked at, over a store that is open
- * and has all it needs for itself.  See nomem_test.h.
+ * preview made, figures and retention looked at, events taken by content,
+ * over a store that is open and has all it needs for itself.  See
+ * nomem_test.h.
+ * link: -Wl,--wrap=EVP_MD_CTX_new
  */
 
 #include "nomem_test.h"
+#include "nomem_hash.h"
 
 #include "outbox_test.h"
 
 #include "outbox/ctseg_figures.h"
+#include "outbox/ctseg_known.h"
 #include "outbox/ctseg_preview.h"
 #include "outbox/ctseg_retain.h"
 #include "store/ctseg_state.h"
@@ -133,6 +137,60 @@ figures(ctseg_buf_t *out)
 }
 
 
+/* so many that the table and the lists of it grow */
+
+static ctseg_rc_t
+known(ctseg_buf_t *out)
+{
+    unsigned              i;
+    ctseg_rc_t            rc;
+    ctseg_err_t           err;
+    ctseg_hash_t          h = { NULL };
+    ctseg_zone_t          zone;
+    ctseg_event_t         ev;
+    ctseg_known_t        *k;
+    ctseg_bounds_t        bounds;
+    ctseg_content_t       c;
+    ctseg_known_query_t   q;
+
+    ctseg_zone_fixed(&zone, "UTC", 0);
+    memset(&q, 0, sizeof(q));
+    q.name = ctseg_str("My Eve\\u006et");
+    q.to_ms = INT64_MAX;
+    q.zone = &zone;
+
+    rc = ctseg_store_bounds(st->store, 0, st_soon(), &bounds);
+
+    if (rc != CTSEG_OK) {
+        return rc;
+    }
+
+    q.upto = bounds.last;
+    q.incarnation = bounds.incarnation;
+    rc = ctseg_known_load(st->store, &q, st_soon(), &k, &err);
+
+    if (rc != CTSEG_OK) {
+        assert_null(k);
+        return rc;
+    }
+
+    test_event(&ev, "My Event", "u", "");
+    rc = ctseg_content(&ev, &zone, &h, &c);
+
+    for (i = 0; rc == CTSEG_OK && i < 1200; i++) {
+        ctseg_buf_fmt(out, "%llu ",
+                      (unsigned long long) ctseg_known_take(k, &c));
+        rc = out->failed ? CTSEG_NOMEM : CTSEG_OK;
+    }
+
+    assert_true(rc != CTSEG_OK || ctseg_known_take(k, &c) == 0);
+    ctseg_hash_free(&h);
+    ctseg_known_free(k);
+
+    return rc;
+}
+
+
 static void
 fill(void)
 {
@@ -186,6 +244,20 @@ test_figures(void **state)
 }
 
 
+/* last, since its events would be those of the others as well */
+
+static void
+test_known(void **state)
+{
+    ot_part_t  mine = { 1200, "My Event", "u", TEST_TIME_MS, 0 };
+
+    (void) state;
+
+    ot_append(st, &mine, 1, false);
+    nomem_sweep(known);
+}
+
+
 int
 main(void)
 {
@@ -194,9 +266,11 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_preview),
-        cmocka_unit_test(test_figures)
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_known)
     };
 
+    nomem_hash_init();
     fill();
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     st_free(st);

@@ -177,6 +177,7 @@ export(ctseg_buf_t *out)
 static ctseg_rc_t
 content(ctseg_buf_t *out)
 {
+    char             props[6000];
     unsigned         i;
     ctseg_rc_t       rc;
     ctseg_hash_t     h = { NULL };
@@ -189,8 +190,12 @@ content(ctseg_buf_t *out)
     ev.name = ctseg_str("My \\u0045vent");
     ev.id[CTSEG_ID_IDENTITY] = ctseg_str("u\\/1");
     ev.id[CTSEG_ID_OBJECT] = ctseg_str("_o");
-    ev.props = ctseg_str("{\"b\":[1.50,{\"y\":1,\"x\":\"\\u00e9\"}],\"a\":10,"
-                         "\"ct_n\":null}");
+
+    /* longer than what is asked for at first */
+
+    (void) snprintf(props, sizeof(props), "{\"b\":[1.50,{\"y\":1,"
+                    "\"x\":\"\\u00e9%05000d\"}],\"a\":10,\"ct_n\":null}", 0);
+    ev.props = ctseg_str(props);
 
     rc = ctseg_content_name(out, ev.name);
 

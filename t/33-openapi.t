@@ -473,18 +473,21 @@ for my $more (
 }
 agree('POST /partners', $_) for {}, { nickname => 'n' }, { write_key => 'k' };
 
-# a run that is tried again: its error, and the health of its partner
+# a run that is tried again: its error, and the health of its partner, which
+# has no other exports that could meet the answer first
 
-$s->default(status => 503, headers => { 'Retry-After' => 300 });
-my $late = $api->export($us);
+my $slow = $api->partner(write_key => 'slow');
+$s->rules({ when => { write_key => 'slow' }, status => 503,
+	headers => { 'Retry-After' => 300 } });
+my $late = $api->export($slow);
 wait_for { my $run = $api->show($late)->{last_run};
 	$run && $run->{last_error} } 20, 'an error of a run';
-is(got('GET /partners/{id}', 200, { id => $us })->{json}{health}{state},
+is(got('GET /partners/{id}', 200, { id => $slow })->{json}{health}{state},
 	'retrying', 'a partner is being tried again');
 is(got('GET /status', 200)->{json}{health}, 'retrying', '... as all can see');
 got('GET /exports/{id}/runs/{number}', 200, { id => $late, number => 1 });
 got('POST /exports/{id}/stop', 200, { id => $late });
-$s->default();
+$s->rules();
 $api->run_ended($late);
 
 # events that are refused when they stand alone, until the partner pauses

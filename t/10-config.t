@@ -106,6 +106,8 @@ accepts('a path below the prefix', STORE =>
 
 accepts('a thread pool of that name', HTTP => 'ctseg_thread_pool ctseg;');
 accepts('nginx\'s own pool', HTTP => 'ctseg_thread_pool default;');
+accepts('a pool for imports', HTTP =>
+	'ctseg_thread_pool default imports=ctseg;');
 accepts('custom events', HTTP => 'ctseg_custom_events on;');
 accepts('a store without anything that uses it', SEGMENT => '',
 	COLLECT => '', API => '');
@@ -184,12 +186,60 @@ refuses('an account in a server', qr/"ctseg_account" directive is not/,
 	SERVER => 'ctseg_account A %%TESTDIR%%/one;');
 
 
+# ---- history ----
+
+my $one = 'ctseg_clevertap A %%TESTDIR%%/one';
+accepts('two accounts with a history', HTTP => "$one url=https://"
+	. 'in1.api.clevertap.com ca=%%TESTDIR%%/two; '
+	. 'ctseg_clevertap B %%TESTDIR%%/two;');
+unlike(($t->test_config)[1], qr/secret|in clear/,
+	'... without a warning, and without the passcodes');
+accepts("url=$_", HTTP => "$one url=$_;") for qw{ http://127.0.0.1:8080
+	http://localhost http://[::1]:80/x HTTPS://h https://[2001:db8::1]/a };
+unlike(($t->test_config)[1], qr/in clear/, '... without a warning');
+accepts('http to another host', HTTP => "$one url=http://example.com;");
+like(($t->test_config)[1], qr{\[warn\].*passcode in clear to "http://exam},
+	'... with a warning');
+accepts('the longest id', HTTP => "ctseg_clevertap @{[ 'x' x 64 ]} "
+	. '%%TESTDIR%%/one;');
+refuses("the id $_", qr/invalid account ".*": 1 to 64 visible ASCII/,
+	HTTP => "ctseg_clevertap $_ %%TESTDIR%%/one;")
+	for '""', '"A B"', "\xc3\xa4", 'x' x 65;
+refuses('a history twice', qr/account "A" is duplicate/,
+	HTTP => "$one; ctseg_clevertap A %%TESTDIR%%/two;");
+refuses("a passcode of a history: $_", qr/"[^"]*$_" must hold a passcode/,
+	HTTP => "ctseg_clevertap A %%TESTDIR%%/$_;")
+	for qw/ empty newline lines long nul /;
+refuses('a history without a file', qr/open\(\) "[^"]*none" failed/,
+	HTTP => 'ctseg_clevertap A %%TESTDIR%%/none;');
+refuses("url=$_", qr/invalid "url=[^"]*": http:\/\/ or https:/,
+	HTTP => "$one 'url=$_';") for '', 'https://a b', 'https://h#a', qw{
+	api.clevertap.com ftp://h http:// https:// https:///x https://h/
+	https://h/x/ https://h?a=b https://u:p@h https://h: https://h:0
+	https://h:65536 https://h:x https://:80 https://[::1 https://[::1]x };
+refuses('ca= that is not there', qr/open\(\) "[^"]*no\.pem" failed/,
+	HTTP => "$one ca=%%TESTDIR%%/no.pem;");
+refuses('ca= without a file', qr/"ctseg_clevertap" directive needs a file/,
+	HTTP => "$one ca=;");
+refuses('a parameter of a history', qr/invalid parameter "uri=x"/,
+	HTTP => "$one uri=x;");
+refuses('a history without a store', qr/"ctseg_clevertap" needs a "ctseg_st/,
+	HTTP => "$one;", STORE => '', COLLECT => '', API => '', SEGMENT => '');
+refuses('a history in a server', qr/"ctseg_clevertap" directive is not/,
+	SERVER => "$one;");
+
+
 # ---- the thread pool ----
 
 refuses('an unknown thread pool', qr/unknown thread pool "nopool"/,
 	HTTP => 'ctseg_thread_pool nopool;');
 refuses('two thread pools', qr/"ctseg_thread_pool" directive is duplicate/,
 	HTTP => 'ctseg_thread_pool ctseg; ctseg_thread_pool ctseg;');
+refuses('a pool for imports that is not there', qr/unknown thread pool "nop/,
+	HTTP => 'ctseg_thread_pool ctseg imports=nopool;');
+refuses("of a thread pool: $_", qr/invalid parameter "$_"/,
+	HTTP => "ctseg_thread_pool ctseg $_;")
+	for qw/ imports= exports=ctseg /;
 
 
 # ---- the store ----

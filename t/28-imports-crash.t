@@ -148,7 +148,8 @@ sub history {
 
 sub held {
 	my ($page, $name) = @_;
-	$ct->rules({ when => { page => $page, event => $name }, hold => 1 });
+	$ct->rules({ when => { page => $page, event => $name }, times => 1,
+		hold => 1 });
 	return;
 }
 

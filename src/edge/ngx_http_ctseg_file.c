@@ -24,8 +24,6 @@
 
 
 #define NGX_HTTP_CTSEG_FILE_PIECE      (256 * 1024)
-#define NGX_HTTP_CTSEG_FILE_BLOCKS     4    /* of a part: 1 MB of text and a
-                                               line become two at most */
 #define NGX_HTTP_CTSEG_FILE_APPEND_MS  10000
 #define NGX_HTTP_CTSEG_FILE_TRIES      3
 
@@ -50,8 +48,7 @@ typedef struct {
     ctseg_gzip_t           *gzip;       /* NULL: it is plain text */
     char                   *text;       /* what is inflated at a time */
     ctseg_hash_t            hash;
-    ctseg_block_builder_t   builders[NGX_HTTP_CTSEG_FILE_BLOCKS];
-    ngx_uint_t              nbuilders;
+    ctseg_blocks_t          blocks;
     ngx_uint_t              events;     /* of the part at hand */
     char                    producer[CTSEG_PRODUCER_LEN];
     uint64_t                seq;
@@ -86,12 +83,7 @@ static ngx_str_t  ngx_http_ctseg_file_type = ngx_string("application/json");
 static void
 ngx_http_ctseg_file_free(ngx_http_ctseg_file_t *f)
 {
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_HTTP_CTSEG_FILE_BLOCKS; i++) {
-        ctseg_block_builder_free(&f->builders[i]);
-    }
-
+    ctseg_blocks_free(&f->blocks);
     ctseg_file_free(&f->file);
     ctseg_hash_free(&f->hash);
     ctseg_buf_free(&f->answer);
@@ -385,17 +377,7 @@ ngx_http_ctseg_file_add(ngx_http_ctseg_file_t *f, const ctseg_event_t *ev)
 {
     f->events++;
 
-    if (f->nbuilders != 0
-        && ctseg_block_add(&f->builders[f->nbuilders - 1], ev))
-    {
-        return true;
-    }
-
-    if (f->nbuilders == NGX_HTTP_CTSEG_FILE_BLOCKS) {
-        return false;
-    }
-
-    return ctseg_block_add(&f->builders[f->nbuilders++], ev);
+    return ctseg_blocks_add(&f->blocks, ev);
 }
 
 
@@ -405,17 +387,14 @@ ngx_http_ctseg_file_append(ngx_http_ctseg_file_t *f)
     bool            dup;
     char            key[CTSEG_MARK_LEN];
     ctseg_rc_t      rc;
-    ngx_uint_t      i, tries;
+    ngx_uint_t      tries;
     ctseg_pos_t     last;
     ctseg_str_t     name;
-    ctseg_block_t   blocks[NGX_HTTP_CTSEG_FILE_BLOCKS];
     ctseg_marks_t   marks;
 
-    for (i = 0; i < f->nbuilders; i++) {
-        rc = ctseg_block_finish(&f->builders[i], &blocks[i]);
-        if (rc != CTSEG_OK) {
-            return rc;
-        }
+    rc = ctseg_blocks_finish(&f->blocks);
+    if (rc != CTSEG_OK) {
+        return rc;
     }
 
     name.data = f->file.hash;
@@ -434,8 +413,8 @@ ngx_http_ctseg_file_append(ngx_http_ctseg_file_t *f)
 
     for (tries = 0; /* void */ ; tries++) {
         rc = ctseg_store_append_marked(f->task.worker->store, 0, f->producer,
-                                       f->seq, blocks,
-                                       (unsigned) f->nbuilders, &marks,
+                                       f->seq, f->blocks.blocks,
+                                       f->blocks.nblocks, &marks,
                                        ctseg_mono_ms()
                                        + NGX_HTTP_CTSEG_FILE_APPEND_MS,
                                        &last, &dup);
@@ -454,9 +433,8 @@ ngx_http_ctseg_file_append(ngx_http_ctseg_file_t *f)
 static void
 ngx_http_ctseg_file_commit(ngx_http_ctseg_file_t *f)
 {
-    char        detail[160];
-    int64_t     us;
-    ngx_uint_t  i;
+    char     detail[160];
+    int64_t  us;
 
     f->rc = CTSEG_OK;
 
@@ -492,13 +470,7 @@ ngx_http_ctseg_file_commit(ngx_http_ctseg_file_t *f)
                                  : "Store is not available", detail);
     }
 
-    for (i = 0; i < f->nbuilders; i++) {
-        ctseg_buf_reset(&f->builders[i].buf);
-        f->builders[i].count = 0;
-        f->builders[i].kinds = 0;
-    }
-
-    f->nbuilders = 0;
+    ctseg_blocks_reset(&f->blocks);
     f->events = 0;
 }
 

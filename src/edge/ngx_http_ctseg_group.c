@@ -22,55 +22,6 @@
                                            for */
 
 
-static bool
-ngx_http_ctseg_group_grow(ngx_http_ctseg_group_t *g)
-{
-    ngx_uint_t              n;
-    ctseg_block_t          *blocks;
-    ctseg_block_builder_t  *builders;
-
-    n = g->allocated + 8;
-
-    builders = realloc(g->builders, n * sizeof(ctseg_block_builder_t));
-    if (builders == NULL) {
-        return false;
-    }
-
-    g->builders = builders;
-
-    blocks = realloc(g->blocks, n * sizeof(ctseg_block_t));
-    if (blocks == NULL) {
-        return false;
-    }
-
-    g->blocks = blocks;
-
-    ngx_memzero(&builders[g->allocated], 8 * sizeof(ctseg_block_builder_t));
-    g->allocated = n;
-
-    return true;
-}
-
-
-/* the group's events go to blocks one after the other, in order */
-
-static bool
-ngx_http_ctseg_group_add(ngx_http_ctseg_group_t *g, const ctseg_event_t *ev)
-{
-    if (g->nbuilders != 0
-        && ctseg_block_add(&g->builders[g->nbuilders - 1], ev))
-    {
-        return true;
-    }
-
-    if (g->nbuilders == g->allocated && !ngx_http_ctseg_group_grow(g)) {
-        return false;
-    }
-
-    return ctseg_block_add(&g->builders[g->nbuilders++], ev);
-}
-
-
 /* the id of the event that is added next */
 
 static bool
@@ -125,7 +76,7 @@ ngx_http_ctseg_group_event(ngx_http_ctseg_group_t *g,
         return false;
     }
 
-    if (!ngx_http_ctseg_group_add(g, ev)) {
+    if (!ctseg_blocks_add(&g->blocks, ev)) {
         g->nown = nown;
         return false;
     }
@@ -346,11 +297,11 @@ ngx_http_ctseg_group_drop(ngx_http_ctseg_group_t *g)
     ngx_memzero(&walk, sizeof(ngx_http_ctseg_walk_t));
     walk.g = g;
 
-    for (i = 0; i < g->nbuilders; i++) {
-        n = g->builders[i].count;
+    for (i = 0; i < g->blocks.n; i++) {
+        n = g->blocks.builders[i].count;
 
         if (n != 0) {
-            ctseg_block_keep(&g->builders[i], ngx_http_ctseg_group_keep,
+            ctseg_block_keep(&g->blocks.builders[i], ngx_http_ctseg_group_keep,
                              &walk);
         }
 
@@ -487,31 +438,23 @@ ngx_http_ctseg_group_try(ngx_http_ctseg_group_t *g, ctseg_marks_t *marks)
 {
     bool                      dup;
     ctseg_rc_t                rc;
-    unsigned                  n;
-    ngx_uint_t                i, tries;
+    ngx_uint_t                tries;
     ctseg_pos_t               last;
     ngx_http_ctseg_worker_t  *worker;
 
     worker = g->task.worker;
-    n = 0;
 
-    for (i = 0; i < g->nbuilders; i++) {
-
-        if (g->builders[i].count == 0 && !g->builders[i].buf.failed) {
-            continue;
-        }
-
-        rc = ctseg_block_finish(&g->builders[i], &g->blocks[n++]);
-        if (rc != CTSEG_OK) {
-            return rc;
-        }
+    rc = ctseg_blocks_finish(&g->blocks);
+    if (rc != CTSEG_OK) {
+        return rc;
     }
 
     /* with the same sequence an append is idempotent: repeat unclear ones */
 
     for (tries = 0; /* void */ ; tries++) {
         rc = ctseg_store_append_marked(worker->store, 0, worker->producer,
-                                       g->seq, g->blocks, n, marks,
+                                       g->seq, g->blocks.blocks,
+                                       g->blocks.nblocks, marks,
                                        ctseg_mono_ms()
                                        + NGX_HTTP_CTSEG_APPEND_MS,
                                        &last, &dup);
@@ -585,13 +528,7 @@ ngx_http_ctseg_group_append(ngx_http_ctseg_group_t *g)
 static void
 ngx_http_ctseg_group_rest(ngx_http_ctseg_group_t *g)
 {
-    ngx_uint_t  i;
-
-    for (i = 0; i < g->nbuilders; i++) {
-        ctseg_buf_reset(&g->builders[i].buf);
-        g->builders[i].count = 0;
-        g->builders[i].kinds = 0;
-    }
+    ctseg_blocks_reset(&g->blocks);
 
     if (g->own_allocated > NGX_HTTP_CTSEG_OWN_KEPT) {
         free(g->own);
@@ -612,7 +549,6 @@ ngx_http_ctseg_group_thread(ngx_http_ctseg_task_t *task)
 
     now_ms = ctseg_now_ms();
     g->rc = CTSEG_OK;
-    g->nbuilders = 0;
     g->nevents = 0;
     g->nown = 0;
     g->stored = 0;
@@ -624,7 +560,7 @@ ngx_http_ctseg_group_thread(ngx_http_ctseg_task_t *task)
         ngx_http_ctseg_item_parse(g, item, now_ms);
     }
 
-    if (g->nbuilders != 0) {
+    if (g->blocks.n != 0) {
         g->us = ctseg_mono_us();
         g->rc = ngx_http_ctseg_group_append(g);
         g->us = ctseg_mono_us() - g->us;

@@ -58,10 +58,7 @@ typedef struct {
     ngx_http_ctseg_item_t  *items;
     uint64_t                seq;
     ctseg_upload_t          upload;
-    ctseg_block_builder_t  *builders;
-    ctseg_block_t          *blocks;
-    ngx_uint_t              nbuilders;  /* in use */
-    ngx_uint_t              allocated;
+    ctseg_blocks_t          blocks;
     uint32_t                nevents;    /* in the blocks */
     ngx_http_ctseg_own_t   *own;        /* in the order of the events */
     ngx_uint_t              nown;

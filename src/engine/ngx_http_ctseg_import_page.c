@@ -35,71 +35,19 @@ typedef struct {
 
 
 typedef struct {
-    ctseg_block_builder_t          *builders;
-    ngx_uint_t                      n;
-    ngx_uint_t                      allocated;
-} ngx_http_ctseg_import_blocks_t;
-
-
-typedef struct {
     ngx_http_ctseg_import_step_t   *step;
     ngx_http_ctseg_import_page_t   *page;
     ctseg_rc_t                      rc;
 
     uint64_t                        known[CTSEG_IMPORT_KNOWN_MAX];
-    ngx_http_ctseg_import_blocks_t  events;
-    ngx_http_ctseg_import_blocks_t  updates;    /* of profiles */
+    ctseg_blocks_t                  events;
+    ctseg_blocks_t                  updates;    /* of profiles */
 
     ctseg_buf_t                     text;       /* profiles as events */
     ngx_http_ctseg_import_profile_t  *profiles;
     ngx_uint_t                      nprofiles;
     ngx_uint_t                      max;
 } ngx_http_ctseg_import_work_t;
-
-
-/* ---- blocks ---- */
-
-
-static bool
-ngx_http_ctseg_import_add(ngx_http_ctseg_import_blocks_t *b,
-    const ctseg_event_t *ev)
-{
-    ngx_uint_t              n;
-    ctseg_block_builder_t  *builders;
-
-    if (b->n != 0 && ctseg_block_add(&b->builders[b->n - 1], ev)) {
-        return true;
-    }
-
-    if (b->n == b->allocated) {
-        n = b->allocated + 8;
-
-        builders = realloc(b->builders, n * sizeof(ctseg_block_builder_t));
-        if (builders == NULL) {
-            return false;
-        }
-
-        ngx_memzero(&builders[b->n], 8 * sizeof(ctseg_block_builder_t));
-        b->builders = builders;
-        b->allocated = n;
-    }
-
-    return ctseg_block_add(&b->builders[b->n++], ev);
-}
-
-
-static void
-ngx_http_ctseg_import_blocks_free(ngx_http_ctseg_import_blocks_t *b)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < b->n; i++) {
-        ctseg_block_builder_free(&b->builders[i]);
-    }
-
-    free(b->builders);
-    ngx_memzero(b, sizeof(ngx_http_ctseg_import_blocks_t));
-}
 
 
 /* ---- records ---- */
@@ -178,7 +126,7 @@ ngx_http_ctseg_import_record(void *data, const ctseg_event_t *ev,
     if (sequence == 0) {
         w->page->stored++;
 
-        if (!ngx_http_ctseg_import_add(&w->events, ev)) {
+        if (!ctseg_blocks_add(&w->events, ev)) {
             w->rc = CTSEG_NOMEM;
             return false;
         }
@@ -280,7 +228,7 @@ ngx_http_ctseg_import_updates(ngx_http_ctseg_import_work_t *w,
     ctseg_str_t    text;
     ctseg_event_t  ev;
 
-    ngx_http_ctseg_import_blocks_free(&w->updates);
+    ctseg_blocks_reset(&w->updates);
     ctseg_buf_reset(keys);
     w->page->profiles = 0;
 
@@ -301,7 +249,7 @@ ngx_http_ctseg_import_updates(ngx_http_ctseg_import_work_t *w,
 
         ev.time_ms = now;
 
-        if (!ngx_http_ctseg_import_add(&w->updates, &ev)) {
+        if (!ctseg_blocks_add(&w->updates, &ev)) {
             return CTSEG_NOMEM;
         }
 
@@ -393,40 +341,43 @@ static ctseg_rc_t
 ngx_http_ctseg_import_round(ngx_http_ctseg_import_work_t *w,
     ctseg_buf_t *keys)
 {
-    unsigned        n;
+    unsigned        i, n;
     ctseg_rc_t      rc;
-    ngx_uint_t      i;
     ctseg_marks_t   marks;
     ctseg_block_t  *blocks;
 
     rc = ngx_http_ctseg_import_updates(w, keys);
 
-    if (rc != CTSEG_OK || w->events.n + w->updates.n == 0) {
+    if (rc == CTSEG_OK) {
+        rc = ctseg_blocks_finish(&w->events);
+    }
+
+    if (rc == CTSEG_OK) {
+        rc = ctseg_blocks_finish(&w->updates);
+    }
+
+    n = w->events.nblocks + w->updates.nblocks;
+
+    if (rc != CTSEG_OK || n == 0) {
         return rc;
     }
 
-    blocks = malloc((w->events.n + w->updates.n) * sizeof(ctseg_block_t));
+    blocks = malloc(n * sizeof(ctseg_block_t));
     if (blocks == NULL) {
         return CTSEG_NOMEM;
     }
 
-    n = 0;
-
-    for (i = 0; i < w->events.n && rc == CTSEG_OK; i++) {
-        rc = ctseg_block_finish(&w->events.builders[i], &blocks[n++]);
+    for (i = 0; i < n; i++) {
+        blocks[i] = i < w->events.nblocks
+                    ? w->events.blocks[i]
+                    : w->updates.blocks[i - w->events.nblocks];
     }
 
-    for (i = 0; i < w->updates.n && rc == CTSEG_OK; i++) {
-        rc = ctseg_block_finish(&w->updates.builders[i], &blocks[n++]);
-    }
+    ngx_memzero(&marks, sizeof(ctseg_marks_t));
+    marks.keys = keys->data;
+    marks.n = (unsigned) w->page->profiles;
 
-    if (rc == CTSEG_OK) {
-        ngx_memzero(&marks, sizeof(ctseg_marks_t));
-        marks.keys = keys->data;
-        marks.n = (unsigned) w->page->profiles;
-
-        rc = ngx_http_ctseg_import_try(w, blocks, n, &marks);
-    }
+    rc = ngx_http_ctseg_import_try(w, blocks, n, &marks);
 
     free(blocks);
 
@@ -533,8 +484,8 @@ ngx_http_ctseg_import_page(ngx_http_ctseg_import_step_t *step,
 
     rc = ngx_http_ctseg_import_work(w, r);
 
-    ngx_http_ctseg_import_blocks_free(&w->events);
-    ngx_http_ctseg_import_blocks_free(&w->updates);
+    ctseg_blocks_free(&w->events);
+    ctseg_blocks_free(&w->updates);
     ctseg_buf_free(&w->text);
     free(w->profiles);
     free(w);

@@ -6,6 +6,7 @@
  * payload means is model/ctseg_event.h.
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctseg_block.h"
@@ -158,6 +159,108 @@ ctseg_block_builder_free(ctseg_block_builder_t *bb)
 {
     ctseg_buf_free(&bb->buf);
     memset(bb, 0, sizeof(ctseg_block_builder_t));
+}
+
+
+static bool
+ctseg_blocks_grow(ctseg_blocks_t *list)
+{
+    unsigned                n;
+    ctseg_block_t          *blocks;
+    ctseg_block_builder_t  *builders;
+
+    n = list->allocated + 8;
+
+    builders = realloc(list->builders, n * sizeof(ctseg_block_builder_t));
+    if (builders == NULL) {
+        return false;
+    }
+
+    list->builders = builders;
+
+    blocks = realloc(list->blocks, n * sizeof(ctseg_block_t));
+    if (blocks == NULL) {
+        return false;
+    }
+
+    list->blocks = blocks;
+
+    memset(&builders[list->allocated], 0, 8 * sizeof(ctseg_block_builder_t));
+    list->allocated = n;
+
+    return true;
+}
+
+
+bool
+ctseg_blocks_add(ctseg_blocks_t *list, const ctseg_event_t *ev)
+{
+    if (list->n != 0 && ctseg_block_add(&list->builders[list->n - 1], ev)) {
+        return true;
+    }
+
+    if (list->n == list->allocated && !ctseg_blocks_grow(list)) {
+        return false;
+    }
+
+    return ctseg_block_add(&list->builders[list->n++], ev);
+}
+
+
+ctseg_rc_t
+ctseg_blocks_finish(ctseg_blocks_t *list)
+{
+    unsigned                i;
+    ctseg_rc_t              rc;
+    ctseg_block_builder_t  *bb;
+
+    list->nblocks = 0;
+
+    for (i = 0; i < list->n; i++) {
+        bb = &list->builders[i];
+
+        if (bb->count == 0 && !bb->buf.failed) {
+            continue;
+        }
+
+        rc = ctseg_block_finish(bb, &list->blocks[list->nblocks++]);
+        if (rc != CTSEG_OK) {
+            return rc;
+        }
+    }
+
+    return CTSEG_OK;
+}
+
+
+void
+ctseg_blocks_reset(ctseg_blocks_t *list)
+{
+    unsigned  i;
+
+    for (i = 0; i < list->n; i++) {
+        ctseg_buf_reset(&list->builders[i].buf);
+        list->builders[i].count = 0;
+        list->builders[i].kinds = 0;
+    }
+
+    list->n = 0;
+    list->nblocks = 0;
+}
+
+
+void
+ctseg_blocks_free(ctseg_blocks_t *list)
+{
+    unsigned  i;
+
+    for (i = 0; i < list->allocated; i++) {
+        ctseg_block_builder_free(&list->builders[i]);
+    }
+
+    free(list->builders);
+    free(list->blocks);
+    memset(list, 0, sizeof(ctseg_blocks_t));
 }
 
 

@@ -89,6 +89,31 @@ void ctseg_block_keep(ctseg_block_builder_t *bb, ctseg_block_keep_pt keep,
 void ctseg_block_builder_free(ctseg_block_builder_t *bb);
 
 
+/* events in as many blocks as they take, in order; zeroed struct = empty */
+
+typedef struct {
+    ctseg_block_builder_t  *builders;
+    unsigned                n;          /* in use */
+    unsigned                allocated;
+    ctseg_block_t          *blocks;     /* nblocks of them, see finish */
+    unsigned                nblocks;
+} ctseg_blocks_t;
+
+/* false: no memory */
+
+bool ctseg_blocks_add(ctseg_blocks_t *list, const ctseg_event_t *ev);
+
+/* describe what was built, but for builders that are empty (again); NOMEM */
+
+ctseg_rc_t ctseg_blocks_finish(ctseg_blocks_t *list);
+
+/* empty again, with the memory it has */
+
+void ctseg_blocks_reset(ctseg_blocks_t *list);
+
+void ctseg_blocks_free(ctseg_blocks_t *list);
+
+
 /* header bytes of b, with first and append_ms as they stand in b */
 
 void ctseg_block_encode_header(char out[CTSEG_BLOCK_HEADER],

@@ -422,8 +422,16 @@ sub _children {
 sub _loaded {
 	my ($self, $pid) = @_;
 	my $maps = $self->read_file("/proc/$pid/maps") or return;
-	push @{$self->{bare}}, map { "worker $pid: without $_" } grep {
-		index($maps, Cwd::realpath($_)) < 0 } $self->_preload;
+	my @bare = grep { index($maps, Cwd::realpath($_)) < 0 }
+		$self->_preload or return;
+
+	# of one that is just dying a part of the maps may be gone already:
+	# its flags say so (PF_EXITING)
+
+	my $stat = $self->read_file("/proc/$pid/stat") or return;
+	return if (split ' ', $stat =~ s/.*\)//r)[6] & 4;
+
+	push @{$self->{bare}}, map { "worker $pid: without $_" } @bare;
 	return;
 }
 

@@ -1,7 +1,7 @@
 /*
- * Memory that lacks in a call of the API: a body is parsed, becomes a partner
- * or an export, is edited and shown.  Then where events are compared by their
- * content.  See nomem_test.h.
+ * Memory that lacks in a call of the API: a body is parsed, becomes a partner,
+ * an export or an import, is edited and shown.  Then where events are compared
+ * by their content.  See nomem_test.h.
  * link: -Wl,--wrap=EVP_MD_CTX_new
  */
 
@@ -12,6 +12,7 @@
 
 #include "base/ctseg_str.h"
 #include "model/ctseg_content.h"
+#include "model/ctseg_import.h"
 #include "model/ctseg_run.h"
 
 
@@ -214,6 +215,61 @@ content(ctseg_buf_t *out)
 }
 
 
+static ctseg_rc_t
+use_import(void *data, const ctseg_json_t *root)
+{
+    ctseg_str_t          account = ctseg_string("ONE");
+    ctseg_zone_t         zone;
+    ctseg_import_t      *im = data;
+    ctseg_problems_t     problems;
+    ctseg_import_env_t   env;
+
+    memset(&problems, 0, sizeof(problems));
+    ctseg_zone_fixed(&zone, "UTC", 0);
+    env.now_ms = NOW;
+    env.zone = &zone;
+    env.accounts = &account;
+    env.naccounts = 1;
+
+    assert_true(ctseg_import_parse(im, root, &env, &problems));
+
+    return im->names.failed ? CTSEG_NOMEM : CTSEG_OK;
+}
+
+
+static ctseg_rc_t
+import(ctseg_buf_t *out)
+{
+    unsigned             i;
+    ctseg_rc_t           rc;
+    ctseg_import_t       im;
+    ctseg_json_writer_t  w;
+
+    static const char  create[] =
+        "{\"events\":[\"App Launched\",\"caf\\u00e9 \\\"one\\\"\"],"
+        "\"from\":\"2025-12-01\",\"to\":\"2026-01-02\"}";
+
+    memset(&im, 0, sizeof(im));
+    rc = parse(create, use_import, &im);
+
+    if (rc == CTSEG_OK) {
+        im.forbidden[0] = 3;
+        w.buf = out;
+        w.comma = false;
+
+        for (i = 0; i < 20; i++) {
+            ctseg_import_render(&w, NULL, &im);
+        }
+
+        rc = out->failed ? CTSEG_NOMEM : CTSEG_OK;
+    }
+
+    ctseg_import_free(&im);
+
+    return rc;
+}
+
+
 static void
 test_partner(void **state)
 {
@@ -241,13 +297,23 @@ test_content(void **state)
 }
 
 
+static void
+test_import(void **state)
+{
+    (void) state;
+
+    nomem_sweep(import);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_partner),
         cmocka_unit_test(test_export),
-        cmocka_unit_test(test_content)
+        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_import)
     };
 
     nomem_hash_init();

@@ -1,9 +1,9 @@
 /*
  * Memory that lacks under the typed records, LMDB's own included: a story of
- * partners, exports, runs, refused events, replies and leases is told with
- * its first allocation failing, then the second, and so on.  It ends with an
- * answer that says so; nothing is leaked; and on a store that is opened again
- * every record reads, and what was answered OK is there.
+ * partners, exports, runs, refused events, replies, leases and imports is
+ * told with its first allocation failing, then the second, and so on.  It
+ * ends with an answer that says so; nothing is leaked; and on a store that is
+ * opened again every record reads, and what was answered OK is there.
  */
 
 #include "nomem_test.h"
@@ -11,6 +11,7 @@
 #include "state_test.h"
 
 #include "store/ctseg_lease.h"
+#include "store/ctseg_state_import.h"
 
 
 #define NOW  1767323045678LL
@@ -23,6 +24,8 @@ typedef struct {
     char      export[CTSEG_ID_TEXT_MAX];
     bool      run;
     bool      rejected;
+    char      import[CTSEG_ID_TEXT_MAX];
+    bool      stopped;
 } told_t;
 
 
@@ -218,6 +221,107 @@ rest(ctseg_store_t *s, const char *export_id)
 }
 
 
+static bool
+import_cb(void *data, const ctseg_import_t *im)
+{
+    (*(unsigned *) data)++;
+
+    return im->nnames == 1;
+}
+
+
+static void
+known_cb(void *data, uint64_t sequence)
+{
+    *(uint64_t *) data += sequence;
+}
+
+
+/* a page of a walk, and the stop of an import */
+
+static ctseg_rc_t
+pages(ctseg_store_t *s, told_t *told, ctseg_import_t *im)
+{
+    uint64_t     sum, known[2] = { 3, 4 };
+    ctseg_rc_t   rc;
+    ctseg_err_t  err;
+
+    (void) snprintf(im->account, sizeof(im->account), "ONE");
+    ctseg_buf_add(&im->names, "one", 4);
+    im->nnames = 1;
+    im->from.year = im->to.year = 2026;
+    im->from.month = im->to.month = 1;
+    im->from.day = im->to.day = 1;
+    im->status = CTSEG_PENDING;
+    rc = ctseg_import_create(s, im, NOW, &err);
+
+    if (rc != CTSEG_OK) {
+        return rc;
+    }
+
+    memcpy(told->import, im->id, sizeof(im->id));
+    rc = ctseg_imported_put(s, told->import, 0, known, 2, &err);
+
+    if (rc == CTSEG_OK) {
+        sum = 0;
+        rc = ctseg_imported_list(s, told->import, 1, known_cb, &sum, &err);
+        assert_true(rc != CTSEG_OK || sum == 7);
+    }
+
+    if (rc == CTSEG_OK) {
+        im->status = CTSEG_RUNNING;
+        ctseg_buf_cstr(&im->cursor, "next");
+        ctseg_buf_cstr(&im->errors, "{}");
+        rc = ctseg_import_put(s, im, &err);
+    }
+
+    if (rc == CTSEG_OK) {
+        rc = ctseg_import_stop(s, ctseg_str(told->import), CTSEG_STOP_USER,
+                               NOW, im, &err);
+        told->stopped = rc == CTSEG_OK;
+    }
+
+    return rc == CTSEG_OK ? ctseg_imported_remove(s, told->import, &err)
+                          : rc;
+}
+
+
+static ctseg_rc_t
+history(ctseg_store_t *s, told_t *told)
+{
+    ctseg_rc_t      rc;
+    ctseg_import_t  im;
+
+    memset(&im, 0, sizeof(im));
+    rc = pages(s, told, &im);
+    ctseg_import_free(&im);
+
+    return rc;
+}
+
+
+static void
+check_import(ctseg_store_t *s, const told_t *told)
+{
+    unsigned        n;
+    ctseg_err_t     err;
+    ctseg_import_t  im;
+
+    n = 0;
+    memset(&err, 0, sizeof(err));
+    assert_int_equal(ctseg_import_list(s, import_cb, &n, &err), CTSEG_OK);
+    assert_true(n <= 1 && err.code == CTSEG_OK);
+
+    if (told->import[0] != '\0') {
+        memset(&im, 0, sizeof(im));
+        assert_int_equal(ctseg_import_get(s, ctseg_str(told->import), &im,
+                                          &err), CTSEG_OK);
+        assert_true(!told->stopped || im.status == CTSEG_STOPPED);
+        ctseg_import_free(&im);
+    }
+}
+
+
 /* with all its memory the store shows what was told, and nothing damaged */
 
 static void
@@ -258,6 +362,8 @@ check(st_t *st, const told_t *told)
         assert_int_equal(ctseg_run_get(st->store, told->export, 1, &run,
                                        &err), CTSEG_OK);
     }
+
+    check_import(st->store, told);
 }
 
 
@@ -290,6 +396,10 @@ test_sweep(void **state)
 
         if (rc == CTSEG_OK) {
             rc = rest(st.store, told.export);
+        }
+
+        if (rc == CTSEG_OK) {
+            rc = history(st.store, &told);
         }
 
         hits = nomem_disarm();

@@ -211,7 +211,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ctseg_buf_free(&out);
     }
 
-    /* what a list of pages takes, the list of exports takes as well */
+    /* what a list of imports takes, the list of exports takes as well */
+
+    problems.n = 0;
+
+    if (ctseg_query_parse_status(&page, args, &problems)) {
+        fuzz_check(ok && same(&page, &q));
+        fuzz_check(page.npartners == 0 && page.types == 0
+                   && page.frequencies == 0 && page.from[0] == '\0');
+    }
+
+    fuzz_check_problems(&problems);
+
+    /* ... and what a list of pages takes */
 
     problems.n = 0;
 

@@ -13,6 +13,7 @@
 #include "model/ctseg_run.h"
 #include "store/ctseg_lease.h"
 #include "store/ctseg_record.h"
+#include "store/ctseg_state_import.h"
 #include "fuzz.h"
 #include "fuzz_store.h"
 
@@ -518,6 +519,90 @@ check_rejected(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
 }
 
 
+static void
+check_import(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    size_t               sum;
+    unsigned             i;
+    ctseg_rc_t           rc;
+    ctseg_buf_t          out = { NULL, 0, 0, false };
+    ctseg_err_t          err;
+    ctseg_import_t       im, again;
+    ctseg_json_writer_t  w = { .buf = &out, .comma = false };
+
+    memset(&im, 0, sizeof(ctseg_import_t));
+    rc = ctseg_import_get(s, ctseg_str(ID), &im, &err);
+
+    if (rc != CTSEG_OK) {
+        ctseg_import_free(&im);
+        check_corrupt(rc, &err, key);
+        return;
+    }
+
+    fuzz_check(im.nnames >= 1 && im.nnames <= CTSEG_IMPORT_NAMES_MAX);
+    fuzz_check(im.name <= im.nnames);
+    fuzz_check(im.cursor.len <= CTSEG_IMPORT_CURSOR_MAX);
+    fuzz_check(ctseg_status_name(im.status) != NULL);
+    fuzz_check(ctseg_import_percent(&im) <= 100);
+
+    for (i = 0, sum = 0; i < im.nnames; i++) {
+        sum += ctseg_import_name(&im, i).len + 1;
+    }
+
+    fuzz_check(sum == im.names.len);
+
+    /* names and errors are JSON already when they are stored */
+
+    ctseg_import_render(&w, NULL, &im);
+    fuzz_check(!out.failed);
+
+    fuzz_check(ctseg_import_put(s, &im, NULL) == CTSEG_OK);
+    keep(fs, key, &out);
+
+    memset(&again, 0, sizeof(ctseg_import_t));
+    fuzz_check(ctseg_import_get(s, ctseg_str(ID), &again, NULL) == CTSEG_OK);
+    fuzz_check(ctseg_import_put(s, &again, NULL) == CTSEG_OK);
+    fuzz_check(ctseg_str_eq(ctseg_buf_slice(&out),
+                            fuzz_store_bytes(fs, key)));
+
+    ctseg_import_free(&im);
+    ctseg_import_free(&again);
+    ctseg_buf_free(&out);
+}
+
+
+static void
+known_cb(void *data, uint64_t sequence)
+{
+    (void) sequence;
+    (*(unsigned *) data)++;
+}
+
+
+static void
+check_imported(fuzz_store_t *fs, ctseg_store_t *s, const char *key)
+{
+    unsigned     n;
+    uint64_t     known = 7;
+    ctseg_err_t  err;
+
+    (void) fs;
+
+    n = 0;
+    memset(&err, 0, sizeof(ctseg_err_t));
+    fuzz_check(ctseg_imported_list(s, ID, 8, known_cb, &n, &err) == CTSEG_OK);
+    fuzz_check(err.code == CTSEG_OK || (err.code == CTSEG_CORRUPT && n == 0
+                                        && fuzz_has(err.text, key)));
+
+    /* whatever it was, it can be put again */
+
+    fuzz_check(ctseg_imported_put(s, ID, 7, &known, 1, NULL) == CTSEG_OK);
+    n = 0;
+    fuzz_check(ctseg_imported_list(s, ID, 8, known_cb, &n, &err) == CTSEG_OK);
+    fuzz_check(n == 1 && err.code == CTSEG_OK);
+}
+
+
 static const kind_t  kinds[] = {
     { "export", "export/" ID, CTSEG_RECORD_EXPORT, check_export },
     { "run", "run/" ID "/0000000000000007", CTSEG_RECORD_RUN, check_run },
@@ -530,7 +615,10 @@ static const kind_t  kinds[] = {
       check_throttle },
     { "alarm", "alarm/x", CTSEG_RECORD_ALARM, check_alarm },
     { "rejected", "rejected/" ID "/0000000000000007", CTSEG_RECORD_REJECTED,
-      check_rejected }
+      check_rejected },
+    { "import", "import/" ID, CTSEG_RECORD_IMPORT, check_import },
+    { "imported", "imported/" ID "/00000007", CTSEG_RECORD_IMPORTED,
+      check_imported }
 };
 
 
@@ -579,7 +667,7 @@ check_raw(ctseg_str_t in)
     ctseg_str_t     s;
     ctseg_record_t  r;
 
-    for (type = 0; type < 13; type++) {
+    for (type = 0; type < 16; type++) {
 
         for (tag = 0; tag < 512; tag++) {
             if (tag % 16 == 0) {

@@ -223,6 +223,24 @@ test_pages_only(void **state)
     assert_int_equal(problems.n, 2);
     assert_string_equal(problems.item[1].field, "status");
     assert_non_null(strstr(problems.item[1].message, "not a parameter"));
+
+    /* and with a status */
+
+    problems.n = 0;
+    assert_true(ctseg_query_parse_status(&q, ctseg_str("status=DONE,RUNNING"
+                                                       "&per_page=40"),
+                                         &problems));
+    assert_int_equal(q.per_page, 40);
+    assert_true(ctseg_query_matches_status(&q, CTSEG_DONE));
+    assert_true(ctseg_query_matches_status(&q, CTSEG_RUNNING));
+    assert_false(ctseg_query_matches_status(&q, CTSEG_STOPPED));
+    assert_true(ctseg_query_parse_status(&q, ctseg_str(""), &problems));
+    assert_true(ctseg_query_matches_status(&q, CTSEG_STOPPED));
+
+    assert_false(ctseg_query_parse_status(&q, ctseg_str("type=event"),
+                                          &problems));
+    assert_int_equal(problems.n, 1);
+    assert_string_equal(problems.item[0].field, "type");
 }
 
 

@@ -454,9 +454,10 @@ for my $case (
 		qr/^not ok \d+ - no sanitizer/m ],
 	[ 'a core file fails', '$t->write_file("core.1", ""); $t->finish;',
 		qr/^not ok \d+ - no core/m ],
-	[ 'a process left fails', 'my $p = fork // die; if (!$p) {'
-		. ' chdir $t->testdir; exec "sleep", 60 } $t->finish; waitpid'
-		. ' $p, 0;', qr/^not ok \d+ - no process/m ],
+	[ 'a process left fails', 'pipe my $r, my $w; my $p = fork // die;'
+		. ' if (!$p) { chdir $t->testdir; exec "sleep", 60 } close $w;'
+		. ' <$r>; $t->finish; waitpid $p, 0;',
+		qr/^not ok \d+ - no process/m ],
 	[ 'a shim that a worker has not fails', '$t->{preload} = [ Ctseg::'
 		. 'Nginx::shim("ctseg_hurry") ]; $t->{seen} = {};'
 		. ' $t->finish;', qr/^not ok \d+ - in each worker/m ],

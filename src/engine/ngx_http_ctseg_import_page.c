@@ -430,6 +430,7 @@ ngx_http_ctseg_import_work(ngx_http_ctseg_import_work_t *w,
     pull = &w->page->pull;
 
     pull->zone = &step->task.worker->zone;
+    pull->opens = step->im.cursor.len == 0;
     pull->name = ctseg_import_name(&step->im, step->im.name);
 
     rc = ctseg_pull_read(pull, r->status, ctseg_buf_slice(&r->answer),

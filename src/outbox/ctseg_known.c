@@ -27,23 +27,28 @@
                                                    of events taken */
 
 
-struct ctseg_known_s {
-    uint64_t  *sequence;                /* ascending, with its bit */
-    uint32_t  *identity;                /* 0: none */
-    size_t     n;
-    size_t     allocated;
+typedef struct {
+    uint64_t  sequence;                 /* ascending, with its bit */
+    uint32_t  identity;                 /* 0: none */
+} ctseg_known_event_t;
 
-    uint64_t  *key;                     /* 0: empty */
-    uint32_t  *index;                   /* of the event, or how many of this
+
+struct ctseg_known_s {
+    ctseg_known_event_t  *event;
+    size_t                n;
+    size_t                allocated;
+
+    uint64_t             *key;          /* 0: empty */
+    uint32_t             *index;        /* of the event, or how many of this
                                            content are passed over */
-    size_t     slots;
-    size_t     used;
+    size_t                slots;
+    size_t                used;
 };
 
 
 typedef struct {
     const ctseg_known_query_t  *q;
-    ctseg_known_t              *known;
+    ctseg_known_t               known;
     ctseg_buf_t                 name;   /* as names are compared */
     ctseg_buf_t                 other;
     unsigned                    kind;
@@ -107,7 +112,7 @@ ctseg_known_room(ctseg_known_t *known, size_t more)
         return true;
     }
 
-    t = *known;
+    memset(&t, 0, sizeof(ctseg_known_t));
     t.slots = known->slots == 0 ? CTSEG_KNOWN_SLOTS_MIN
                                 : known->slots / 2 * 3;
 
@@ -132,9 +137,23 @@ ctseg_known_room(ctseg_known_t *known, size_t more)
 
     free(known->key);
     free(known->index);
-    *known = t;
+
+    known->slots = t.slots;
+    known->key = t.key;
+    known->index = t.index;
 
     return true;
+}
+
+
+static void
+ctseg_known_clear(ctseg_known_t *known)
+{
+    free(known->event);
+    free(known->key);
+    free(known->index);
+
+    memset(known, 0, sizeof(ctseg_known_t));
 }
 
 
@@ -190,44 +209,48 @@ ctseg_known_identity(const ctseg_content_t *c)
 }
 
 
+/* room for half as many more events; false: no memory */
+
+static bool
+ctseg_known_grow(ctseg_known_t *known)
+{
+    size_t                n;
+    ctseg_known_event_t  *event;
+
+    n = known->allocated == 0 ? 256 : known->allocated / 2 * 3;
+
+    event = realloc(known->event, n * sizeof(ctseg_known_event_t));
+    if (event == NULL) {
+        return false;
+    }
+
+    known->event = event;
+    known->allocated = n;
+
+    return true;
+}
+
+
 static ctseg_rc_t
 ctseg_known_add(ctseg_known_t *known, uint64_t sequence,
     const ctseg_content_t *c)
 {
-    size_t     n;
-    unsigned   i;
-    uint64_t  *sequences;
-    uint32_t  *identities;
+    unsigned  i;
 
     if (known->n == CTSEG_KNOWN_EVENTS_MAX) {
         return CTSEG_FULL;
     }
 
-    if (known->n == known->allocated) {
-        n = known->allocated == 0 ? 256 : known->allocated / 2 * 3;
-
-        sequences = realloc(known->sequence, n * sizeof(uint64_t));
-        if (sequences == NULL) {
-            return CTSEG_NOMEM;
-        }
-
-        known->sequence = sequences;
-
-        identities = realloc(known->identity, n * sizeof(uint32_t));
-        if (identities == NULL) {
-            return CTSEG_NOMEM;
-        }
-
-        known->identity = identities;
-        known->allocated = n;
+    if (known->n == known->allocated && !ctseg_known_grow(known)) {
+        return CTSEG_NOMEM;
     }
 
     if (!ctseg_known_room(known, CTSEG_ID_N)) {
         return CTSEG_NOMEM;
     }
 
-    known->sequence[known->n] = sequence;
-    known->identity[known->n] = ctseg_known_identity(c);
+    known->event[known->n].sequence = sequence;
+    known->event[known->n].identity = ctseg_known_identity(c);
 
     for (i = 0; i < CTSEG_ID_N; i++) {
         if (c->ids[i] != 0) {
@@ -267,10 +290,13 @@ static void
 ctseg_known_event(ctseg_known_walk_t *walk, const ctseg_event_t *ev,
     uint64_t sequence)
 {
+    ctseg_rc_t                  rc;
+    ctseg_known_t              *known;
     ctseg_content_t             c;
     const ctseg_known_query_t  *q;
 
     q = walk->q;
+    known = &walk->known;
 
     if (ev->time_ms < q->from_ms || ev->time_ms >= q->to_ms
         || !ctseg_known_is_named(walk, ev))
@@ -278,16 +304,18 @@ ctseg_known_event(ctseg_known_walk_t *walk, const ctseg_event_t *ev,
         return;
     }
 
-    if (q->limit != 0 && walk->known->n == q->limit) {
+    if (q->limit != 0 && known->n == q->limit) {
         walk->rc = CTSEG_FULL;
         return;
     }
 
-    walk->rc = ctseg_content(ev, q->zone, &walk->hash, &c);
+    rc = ctseg_content(ev, q->zone, &walk->hash, &c);
 
-    if (walk->rc == CTSEG_OK && c.nids != 0) {
-        walk->rc = ctseg_known_add(walk->known, sequence, &c);
+    if (rc == CTSEG_OK && c.nids != 0) {
+        rc = ctseg_known_add(known, sequence, &c);
     }
+
+    walk->rc = rc;
 }
 
 
@@ -373,9 +401,8 @@ ctseg_known_scan(ctseg_store_t *s, ctseg_known_walk_t *walk, int64_t deadline)
         /* position 0 is before the first event of any log */
 
         if (next.incarnation != walk->q->incarnation) {
-            ctseg_known_free(walk->known);
-            walk->known = calloc(1, sizeof(ctseg_known_t));
-            return walk->known == NULL ? CTSEG_NOMEM : CTSEG_OK;
+            ctseg_known_clear(&walk->known);
+            return CTSEG_OK;
         }
 
         if (walk->rc != CTSEG_OK || rc == CTSEG_AGAIN) {
@@ -417,11 +444,6 @@ ctseg_known_load(ctseg_store_t *s, const ctseg_known_query_t *q,
     memset(&walk, 0, sizeof(ctseg_known_walk_t));
     walk.q = q;
 
-    walk.known = calloc(1, sizeof(ctseg_known_t));
-    if (walk.known == NULL) {
-        return ctseg_err(err, CTSEG_NOMEM, "out of memory");
-    }
-
     rc = ctseg_known_name(&walk);
 
     if (rc == CTSEG_OK) {
@@ -432,15 +454,20 @@ ctseg_known_load(ctseg_store_t *s, const ctseg_known_query_t *q,
     ctseg_buf_free(&walk.other);
     ctseg_hash_free(&walk.hash);
 
+    if (rc == CTSEG_OK) {
+        *known = malloc(sizeof(ctseg_known_t));
+        rc = *known == NULL ? CTSEG_NOMEM : CTSEG_OK;
+    }
+
     if (rc != CTSEG_OK) {
-        ctseg_known_free(walk.known);
+        ctseg_known_clear(&walk.known);
         return ctseg_err(err, rc, rc == CTSEG_FULL
                          ? "the log has too many events of this name: %s"
                          : "what the log has cannot be read: %s",
                          ctseg_rc_name(rc));
     }
 
-    *known = walk.known;
+    **known = walk.known;
 
     return CTSEG_OK;
 }
@@ -487,7 +514,7 @@ ctseg_known_find(ctseg_known_t *known, uint64_t hash, uint32_t identity,
 
         index = known->index[at];
 
-        if ((known->sequence[index] & CTSEG_KNOWN_TAKEN) != 0) {
+        if ((known->event[index].sequence & CTSEG_KNOWN_TAKEN) != 0) {
             if (front) {
                 known->index[first] = CTSEG_KNOWN_SKIP | (n + 1);
             }
@@ -495,8 +522,8 @@ ctseg_known_find(ctseg_known_t *known, uint64_t hash, uint32_t identity,
             continue;
         }
 
-        if (identity == 0 || known->identity[index] == 0
-            || known->identity[index] == identity)
+        if (identity == 0 || known->event[index].identity == 0
+            || known->event[index].identity == identity)
         {
             *found = index;
             return true;
@@ -536,8 +563,8 @@ ctseg_known_take(ctseg_known_t *known, const ctseg_content_t *c)
         return 0;
     }
 
-    sequence = known->sequence[least];
-    known->sequence[least] |= CTSEG_KNOWN_TAKEN;
+    sequence = known->event[least].sequence;
+    known->event[least].sequence |= CTSEG_KNOWN_TAKEN;
 
     return sequence;
 }
@@ -554,7 +581,7 @@ ctseg_known_taken(ctseg_known_t *known, uint64_t sequence)
     while (lo < hi) {
         mid = lo + (hi - lo) / 2;
 
-        if ((known->sequence[mid] & ~CTSEG_KNOWN_TAKEN) < sequence) {
+        if ((known->event[mid].sequence & ~CTSEG_KNOWN_TAKEN) < sequence) {
             lo = mid + 1;
 
         } else {
@@ -562,8 +589,8 @@ ctseg_known_taken(ctseg_known_t *known, uint64_t sequence)
         }
     }
 
-    if (lo < known->n && known->sequence[lo] == sequence) {
-        known->sequence[lo] |= CTSEG_KNOWN_TAKEN;
+    if (lo < known->n && known->event[lo].sequence == sequence) {
+        known->event[lo].sequence |= CTSEG_KNOWN_TAKEN;
     }
 }
 
@@ -575,9 +602,6 @@ ctseg_known_free(ctseg_known_t *known)
         return;
     }
 
-    free(known->sequence);
-    free(known->identity);
-    free(known->key);
-    free(known->index);
+    ctseg_known_clear(known);
     free(known);
 }

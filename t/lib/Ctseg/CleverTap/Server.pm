@@ -7,9 +7,11 @@ use strict;
 use warnings;
 
 use Digest::MD5 qw/ md5 /;
+use Errno ();
 use IO::Compress::Gzip ();
 use JSON::PP ();
 use MIME::Base64 qw/ encode_base64 decode_base64 /;
+use Socket qw/ MSG_DONTWAIT MSG_PEEK /;
 use Time::Local qw/ timegm_modern /;
 
 use parent 'Ctseg::Mock::Server';
@@ -108,6 +110,15 @@ sub matches {
 
 # ---- what a client must keep to ----
 
+# did the client go?  Its end may not have been read yet when the request of
+# its successor is.
+
+sub _gone {
+	my ($socket) = @_;
+	my $read = defined recv $socket, my $bytes, 1, MSG_PEEK | MSG_DONTWAIT;
+	return $read ? $bytes eq '' : $!{ECONNRESET};
+}
+
 sub check {
 	my ($self, $r) = @_;
 	my $h = $r->{headers};
@@ -125,7 +136,7 @@ sub check {
 
 	my $account = $r->{account} = $h->{'x-clevertap-account-id'} // '';
 	my $busy = grep { $_->{request} && ($_->{request}{account} // '')
-		eq $account } values %{$self->{conn}};
+		eq $account && !_gone($_->{s}) } values %{$self->{conn}};
 	push @wrong, 'another request of the account is under way'
 		if $busy > 1;
 	$r->{crowd} = 1 if $busy > $MAX_CALLS;

@@ -250,8 +250,11 @@ $c->close;
 $r = put('/files/large', $large);
 is_deeply([ @{$r->{json}}{qw/ status processed lines / } ],
 	[ 'success', $lines, $lines + 1 ], 'after a break the whole file');
-cmp_ok(private() - $before, '<', 40 * 1024, 'a worker grows less than 40 MB'
-	. ' by ' . int(length($large) / 1024 / 1024) . ' MB');
+SKIP: {
+	skip 'the sanitizer keeps what is freed', 1 if $ENV{CTSEG_ASAN};
+	cmp_ok(private() - $before, '<', 40 * 1024, 'a worker grows less than '
+		. '40 MB by ' . int(length($large) / 1024 / 1024) . ' MB');
+}
 $n = exported();
 is(scalar(grep { @{$n->{$_}} == 1 } 100 .. 99 + $lines), $lines,
 	'each line is there once');

@@ -20,6 +20,7 @@
 #include "src/store/ctseg_store.h"
 #include "src/edge/ngx_http_ctseg_api.h"
 #include "src/edge/ngx_http_ctseg_collect.h"
+#include "src/edge/ngx_http_ctseg_dashboard.h"
 #include "src/edge/ngx_http_ctseg_error.h"
 #include "src/edge/ngx_http_ctseg_metrics.h"
 #include "src/edge/ngx_http_ctseg_variables.h"
@@ -96,6 +97,13 @@ static ngx_command_t  ngx_http_ctseg_commands[] = {
     { ngx_string("ctseg_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_ctseg_metrics,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ctseg_dashboard"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_ctseg_dashboard,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },

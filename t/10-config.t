@@ -118,6 +118,11 @@ accepts("collect with format=$_", COLLECT => "ctseg_collect format=$_;")
 	for qw/ upload auto /;
 accepts("an API with write=$_", API => "ctseg_api write=$_;")
 	for qw/ on off /;
+accepts("a dashboard with $_", SERVER => "location /d/ { ctseg_dashboard "
+	. "$_; }") for '', 'api=/ctseg/api/', 'api=../api/', 'api=/';
+accepts('a dashboard without a slash, and one without a store', STORE => '',
+	COLLECT => '', API => 'ctseg_dashboard;', SEGMENT => '',
+	API_PATH => '/d');
 accepts('metrics', API => 'ctseg_metrics;');
 accepts('metrics under a condition', SERVER => 'location ~ ^/m { '
 	. 'ctseg_metrics; if ($arg_x) { set $x 1; } '
@@ -426,13 +431,32 @@ refuses('metrics in a server', qr/"ctseg_metrics" directive is not allowed/,
 	SERVER => 'ctseg_metrics;');
 for my $case ([ qw/ collect api / ], [ qw/ api collect / ],
 	[ qw/ collect metrics / ], [ qw/ metrics collect / ],
-	[ qw/ api metrics / ], [ qw/ metrics api / ])
+	[ qw/ api metrics / ], [ qw/ metrics api / ],
+	map { [ 'dashboard', $_ ], [ $_, 'dashboard' ] }
+		qw/ collect api metrics /)
 {
 	my ($first, $second) = @$case;
 	refuses("$first and $second in one location", qr{"ctseg_$second"\ dir
 		ective\ cannot\ share\ a\ location\ with\ "ctseg_$first"}x,
-		COLLECT => "ctseg_$first; ctseg_$second;");
+		API => "ctseg_$first; ctseg_$second;");
 }
+refuses('a dashboard twice', qr/"ctseg_dashboard" directive is duplicate/,
+	API => 'ctseg_dashboard; ctseg_dashboard;');
+refuses('a dashboard in a server', qr/"ctseg_dashboard" directive is not al/,
+	SERVER => 'ctseg_dashboard;');
+refuses('a dashboard with another parameter', qr{invalid\ parameter
+	\ "uri=/api/",\ "api=URI"\ is\ expected}x,
+	API => 'ctseg_dashboard uri=/api/;');
+refuses("a dashboard with $_", qr{invalid\ "\Q$_\E",\ the\ path\ of\ an\ API
+	\ on\ the\ same\ server\ is\ expected,\ with\ a\ slash}x,
+	API => "ctseg_dashboard '$_';") for 'api=', 'api=/ctseg/api',
+	'api=//example.com/', 'api=https://example.com/api/',
+	'api=/a"><script>/', "api=/\xc3\xbc/";
+refuses("a dashboard in the location $_->[0]", $_->[1],
+	API_PATH => $_->[0], API => 'ctseg_dashboard;')
+	for [ '~ ^/d/', qr/cannot be used in a location given by reg/ ],
+	[ '@d', qr/needs a location with a prefix/ ],
+	[ '= /d/', qr/needs a location with a prefix/ ];
 refuses('custom events with a number',
 	qr/invalid value "1" in "ctseg_custom_events" directive/,
 	HTTP => 'ctseg_custom_events 1;');

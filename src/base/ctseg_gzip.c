@@ -1,9 +1,9 @@
 /*
- * Inflating gzip: the one door to zlib.  Small input may become a thousand
- * times as much, so that everything here goes by the space for the output:
- * zlib gets no more than that, and stops.  zlib knows one member; what comes
- * behind its end is the next one.  A member is ended only with its checksum,
- * and an input that breaks off before it is noticed by finish.
+ * gzip, inflated and made: the one door to zlib.  Small input may become a
+ * thousand times as much, so that everything here goes by the space for the
+ * output: zlib gets no more than that, and stops.  zlib knows one member; what
+ * comes behind its end is the next one.  A member is ended only with its
+ * checksum, and an input that breaks off before it is noticed by finish.
  */
 
 #include "ctseg_gzip.h"
@@ -222,4 +222,46 @@ ctseg_gzip_inflate(ctseg_str_t in, size_t max, ctseg_buf_t *out,
     ctseg_gzip_destroy(z);
 
     return rc;
+}
+
+
+ctseg_rc_t
+ctseg_gzip_deflate(ctseg_str_t in, ctseg_buf_t *out)
+{
+    int       rc;
+    size_t    len;
+    z_stream  zlib;
+
+    memset(&zlib, 0, sizeof(zlib));
+
+    if (in.len > CTSEG_GZIP_SLICE) {
+        return CTSEG_TOOBIG;
+    }
+
+    if (deflateInit2(&zlib, Z_BEST_COMPRESSION, Z_DEFLATED, CTSEG_GZIP_WRAP,
+                     9, Z_DEFAULT_STRATEGY)
+        != Z_OK)
+    {
+        return CTSEG_NOMEM;
+    }
+
+    len = deflateBound(&zlib, in.len);
+    ctseg_buf_reserve(out, len);
+
+    if (out->failed) {
+        (void) deflateEnd(&zlib);
+        return CTSEG_NOMEM;
+    }
+
+    zlib.next_in = (Bytef *) in.data;
+    zlib.avail_in = (uInt) in.len;
+    zlib.next_out = (Bytef *) out->data + out->len;
+    zlib.avail_out = (uInt) len;
+
+    rc = deflate(&zlib, Z_FINISH);
+    out->len += len - zlib.avail_out;
+
+    (void) deflateEnd(&zlib);
+
+    return rc == Z_STREAM_END ? CTSEG_OK : CTSEG_NOMEM;
 }

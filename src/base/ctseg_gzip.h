@@ -1,8 +1,8 @@
 /*
  * gzip, the only user of zlib: inflating what somebody else compressed, with
- * a bound on what comes out.  Several members one behind the other are one
- * text, as gzip itself has it (RFC 1952); checksums and lengths are compared.
- * Any thread; one owner at a time.
+ * a bound on what comes out, and compressing what is our own.  Several members
+ * one behind the other are one text, as gzip itself has it (RFC 1952);
+ * checksums and lengths are compared.  Any thread; one owner at a time.
  */
 
 #ifndef CTSEG_GZIP_H
@@ -40,6 +40,10 @@ ctseg_rc_t ctseg_gzip_finish(const ctseg_gzip_t *z, ctseg_err_t *err);
 
 ctseg_rc_t ctseg_gzip_inflate(ctseg_str_t in, size_t max, ctseg_buf_t *out,
     ctseg_err_t *err);
+
+/* compress as well as zlib can, appended to out; TOOBIG, NOMEM */
+
+ctseg_rc_t ctseg_gzip_deflate(ctseg_str_t in, ctseg_buf_t *out);
 
 
 #endif /* CTSEG_GZIP_H */

@@ -146,6 +146,7 @@ ngx_http_ctseg_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->api = prev->api;
         conf->api_write = prev->api_write;
         conf->metrics = prev->metrics;
+        conf->dashboard = prev->dashboard;
         conf->handler = prev->handler;
         clcf->handler = prev->handler;
     }

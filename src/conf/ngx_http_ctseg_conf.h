@@ -46,6 +46,11 @@ typedef struct {
 } ngx_http_ctseg_clevertap_t;
 
 
+/* the edge's own: the page, and what it is made of */
+
+typedef struct ngx_http_ctseg_dashboard_s  ngx_http_ctseg_dashboard_t;
+
+
 typedef struct {
     ngx_path_t               *path;     /* ctseg_store; NULL: none */
     ngx_path_t               *events_path;
@@ -67,6 +72,8 @@ typedef struct {
                                                    takes uploads */
 
     ngx_http_ctseg_region_t   regions[CTSEG_REGION_N];
+    void                     *assets;   /* of dashboards, the edge's; NULL:
+                                           there is none */
     ngx_shm_zone_t           *rates;    /* the engine's */
     ngx_shm_zone_t           *counts;   /* the bridge's */
     ngx_shm_zone_t           *stop;     /* the bridge's */
@@ -96,6 +103,7 @@ typedef struct {
     ngx_flag_t                api;
     ngx_flag_t                api_write;
     ngx_flag_t                metrics;
+    ngx_http_ctseg_dashboard_t  *dashboard;     /* NULL: none */
     ngx_http_handler_pt       handler;  /* of the directive in force */
 } ngx_http_ctseg_loc_conf_t;
 

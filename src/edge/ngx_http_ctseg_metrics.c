@@ -49,6 +49,10 @@ ngx_http_ctseg_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    if (lcf->dashboard != NULL) {
+        return "cannot share a location with \"ctseg_dashboard\"";
+    }
+
     if (lcf->collect != NGX_CONF_UNSET) {
         return "cannot share a location with \"ctseg_collect\"";
     }

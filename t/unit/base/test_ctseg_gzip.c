@@ -315,6 +315,48 @@ test_memory(void **state)
 }
 
 
+static void
+test_deflate(void **state)
+{
+    size_t       i, n;
+    ctseg_err_t  err;
+    ctseg_str_t  member;
+    ctseg_buf_t  text, packed, out;
+
+    (void) state;
+
+    memset(&text, 0, sizeof(text));
+
+    for (n = 0; n <= 300000; n = n * 7 + 1) {
+        memset(&packed, 0, sizeof(packed));
+        memset(&out, 0, sizeof(out));
+
+        for (i = text.len; i < n; i++) {
+            ctseg_buf_char(&text, (char) ('a' + i * i % 23));
+        }
+
+        ctseg_buf_cstr(&packed, "before");
+        assert_int_equal(ctseg_gzip_deflate(ctseg_buf_slice(&text), &packed),
+                         CTSEG_OK);
+        assert_memory_equal(packed.data, "before\x1f\x8b", 8);
+        assert_true(text.len < 1000 || packed.len < text.len / 10);
+
+        member.data = packed.data + 6;
+        member.len = packed.len - 6;
+        assert_int_equal(ctseg_gzip_inflate(member, 1 << 20, &out, &err),
+                         CTSEG_OK);
+        assert_int_equal(out.len, text.len);
+        assert_true(text.len == 0
+                    || memcmp(out.data, text.data, text.len) == 0);
+
+        ctseg_buf_free(&packed);
+        ctseg_buf_free(&out);
+    }
+
+    ctseg_buf_free(&text);
+}
+
+
 int
 main(void)
 {
@@ -323,7 +365,8 @@ main(void)
         cmocka_unit_test(test_streamed),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_bomb),
-        cmocka_unit_test(test_memory)
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_deflate)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,7 +118,7 @@ my %seen;
 
 for my $name (grep { !$seen{$_}++ } @names) {
 	my $a = get("/ctseg/$name");
-	my ($ext) = $name =~ /\.(\w+)$/;
+	my ($dir, $ext) = $name =~ m{^(.*/)[^/]+\.(\w+)$};
 	is("$a->{status} $a->{headers}{'content-type'}", "200 $type{$ext}",
 		$name);
 	is($a->{headers}{'cache-control'},
@@ -140,7 +140,7 @@ for my $name (grep { !$seen{$_}++ } @names) {
 
 	while ($a->{body} =~ /^(?:import|export)\b[^;]*?from '\.\/([^']+)'/mg)
 	{
-		my $other = $name =~ s{[^/]+$}{$1}r;
+		my $other = "$dir$1";
 		ok((grep { $_ eq $other } @names),
 			"$name: $other is preloaded");
 	}

@@ -322,12 +322,56 @@ ngx_http_ctseg_count_alive(ngx_http_ctseg_slot_t *slot)
 }
 
 
+static ngx_uint_t
+ngx_http_ctseg_count_under_way(ngx_http_ctseg_counts_t *counts)
+{
+    ngx_uint_t              i, tasks;
+    ngx_http_ctseg_slot_t  *slot;
+
+    for (i = 0, tasks = 0; i < NGX_MAX_PROCESSES; i++) {
+        slot = &counts->slots[i];
+
+        if (slot->tasks != 0 && ngx_http_ctseg_count_alive(slot)) {
+            tasks += slot->tasks;
+        }
+    }
+
+    return tasks;
+}
+
+
+void
+ngx_http_ctseg_count_activity(ngx_http_ctseg_activity_t *activity)
+{
+    ngx_uint_t                  i;
+    ngx_http_ctseg_counts_t    *counts;
+    ngx_http_ctseg_histogram_t *duration;
+
+    ngx_memzero(activity, sizeof(ngx_http_ctseg_activity_t));
+
+    counts = ngx_http_ctseg_counts;
+
+    if (counts == NULL) {
+        return;
+    }
+
+    duration = &counts->c.commit_duration;
+
+    for (i = 0; i < CTSEG_PROM_BUCKETS; i++) {
+        activity->commits += duration->counts[i];
+    }
+
+    activity->commit_us = duration->sum;
+    activity->collected = counts->c.collected;
+    activity->tasks = ngx_http_ctseg_count_under_way(counts);
+}
+
+
 void
 ngx_http_ctseg_count_snapshot(ngx_http_ctseg_snapshot_t *snapshot)
 {
     ngx_uint_t                i, n;
     ngx_atomic_t             *from, *to;
-    ngx_http_ctseg_slot_t    *slot;
     ngx_http_ctseg_counts_t  *counts;
 
     ngx_memzero(snapshot, sizeof(ngx_http_ctseg_snapshot_t));
@@ -350,11 +394,5 @@ ngx_http_ctseg_count_snapshot(ngx_http_ctseg_snapshot_t *snapshot)
 
     ngx_memcpy(snapshot->ids, counts->ids, sizeof(snapshot->ids));
 
-    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
-        slot = &counts->slots[i];
-
-        if (slot->tasks != 0 && ngx_http_ctseg_count_alive(slot)) {
-            snapshot->tasks += slot->tasks;
-        }
-    }
+    snapshot->tasks = ngx_http_ctseg_count_under_way(counts);
 }

@@ -64,6 +64,16 @@ typedef struct {
 } ngx_http_ctseg_snapshot_t;
 
 
+/* the part of it that the status shows */
+
+typedef struct {
+    uint64_t  collected;                /* events */
+    uint64_t  commits;
+    uint64_t  commit_us;                /* of all of them */
+    uint64_t  tasks;                    /* under way now */
+} ngx_http_ctseg_activity_t;
+
+
 extern const ctseg_prom_buckets_t  ngx_http_ctseg_commit_duration;
 extern const ctseg_prom_buckets_t  ngx_http_ctseg_commit_events;
 extern const ctseg_prom_buckets_t  ngx_http_ctseg_delivery_duration;
@@ -116,6 +126,8 @@ void ngx_http_ctseg_count_tasks(ngx_uint_t n);
 /* all of it as it stands now */
 
 void ngx_http_ctseg_count_snapshot(ngx_http_ctseg_snapshot_t *snapshot);
+
+void ngx_http_ctseg_count_activity(ngx_http_ctseg_activity_t *activity);
 
 
 #endif /* NGX_HTTP_CTSEG_COUNT_H */

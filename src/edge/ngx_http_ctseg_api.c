@@ -483,10 +483,11 @@ static ngx_http_ctseg_call_t *
 ngx_http_ctseg_api_call(ngx_http_request_t *r, ngx_http_ctseg_route_t *route,
     ngx_str_t *id, ngx_str_t *number)
 {
-    char                   *p;
-    size_t                  size;
-    ngx_str_t              *if_match, *key, *path, none;
-    ngx_http_ctseg_call_t  *call;
+    char                       *p;
+    size_t                      size;
+    ngx_str_t                  *if_match, *key, *path, none;
+    ngx_http_ctseg_call_t      *call;
+    ngx_http_ctseg_loc_conf_t  *lcf;
 
     ngx_str_null(&none);
 
@@ -533,6 +534,13 @@ ngx_http_ctseg_api_call(ngx_http_request_t *r, ngx_http_ctseg_route_t *route,
     call->work = route->thread;
     call->r = r;
     call->status = NGX_HTTP_OK;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
+    call->may_write = lcf->api_write == 1;
+
+    if (route->thread == ngx_http_ctseg_status_thread) {
+        ngx_http_ctseg_count_activity(&call->activity);
+    }
 
     return call;
 }

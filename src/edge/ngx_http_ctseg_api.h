@@ -17,6 +17,7 @@
 #include "../model/ctseg_export.h"
 #include "../model/ctseg_query.h"
 #include "../store/ctseg_state.h"
+#include "../bridge/ngx_http_ctseg_count.h"
 #include "../bridge/ngx_http_ctseg_task.h"
 #include "ngx_http_ctseg_reply.h"
 
@@ -45,6 +46,8 @@ struct ngx_http_ctseg_call_s {
     ctseg_str_t              path;      /* with an Idempotency-Key only */
     ctseg_str_t              idempotency_key;
     ngx_http_ctseg_body_t    body;
+    ngx_http_ctseg_activity_t  activity;        /* of the status only */
+    unsigned                 may_write:1;
 
     /* the work: on a thread, then perhaps on the loop, then again */
 

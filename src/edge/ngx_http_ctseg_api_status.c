@@ -134,13 +134,33 @@ ngx_http_ctseg_health(ctseg_store_t *store, const char *partner_id,
 }
 
 
+typedef struct {
+    ctseg_store_t  *store;
+    unsigned        status[CTSEG_STOPPED + 1];
+    uint64_t        sent;
+    ctseg_run_t     run;
+} ngx_http_ctseg_status_exports_t;
+
+
 static bool
 ngx_http_ctseg_status_count(void *data, const ctseg_export_t *e)
 {
-    unsigned  *counts;
+    ctseg_run_t                      *run;
+    ngx_http_ctseg_status_exports_t  *exports;
 
-    counts = data;
-    counts[e->status]++;
+    exports = data;
+    exports->status[e->status]++;
+
+    run = NULL;
+
+    if (e->runs > e->totals_run
+        && ctseg_run_get(exports->store, e->id, e->runs, &exports->run, NULL)
+           == CTSEG_OK)
+    {
+        run = &exports->run;
+    }
+
+    exports->sent += ctseg_run_totals(e, run).sent;
 
     return true;
 }
@@ -199,6 +219,29 @@ ngx_http_ctseg_status_store(ctseg_json_writer_t *w,
 }
 
 
+/* counters: what happened between two looks is their difference */
+
+static void
+ngx_http_ctseg_status_activity(ctseg_json_writer_t *w,
+    ngx_http_ctseg_call_t *call, uint64_t sent)
+{
+    ngx_core_conf_t            *core;
+    ngx_http_ctseg_activity_t  *activity;
+
+    core = call->task.worker->conf->core;
+    activity = &call->activity;
+
+    ctseg_jw_open(w, "activity", '{');
+    ctseg_jw_uint(w, "workers", core != NULL ? core->worker_processes : 1);
+    ctseg_jw_uint(w, "tasks", activity->tasks);
+    ctseg_jw_uint(w, "collected", activity->collected);
+    ctseg_jw_uint(w, "sent", sent);
+    ctseg_jw_uint(w, "commits", activity->commits);
+    ctseg_jw_uint(w, "commit_microseconds", activity->commit_us);
+    ctseg_jw_close(w, '}');
+}
+
+
 /* the list is walked for what does not read in it */
 
 static bool
@@ -214,7 +257,7 @@ ngx_http_ctseg_status_partner(void *data, const ctseg_partner_t *p)
 void
 ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
 {
-    unsigned                  i, counts[CTSEG_STOPPED + 1];
+    unsigned                  i;
     ctseg_rc_t                rc;
     ngx_uint_t                damaged;
     ctseg_err_t               err;
@@ -225,17 +268,20 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
     ngx_http_ctseg_health_t   health;
     ngx_http_ctseg_worker_t  *worker;
 
+    ngx_http_ctseg_status_exports_t  exports;
+
     call = (ngx_http_ctseg_call_t *) task;
     worker = task->worker;
 
     ngx_memzero(&err, sizeof(err));
-    ngx_memzero(counts, sizeof(counts));
+    ngx_memzero(&exports, sizeof(exports));
+    exports.store = worker->store;
 
     rc = ctseg_store_usage(worker->store, &usage);
 
     if (rc == CTSEG_OK) {
         rc = ctseg_export_list(worker->store, ngx_http_ctseg_status_count,
-                               counts, &err);
+                               &exports, &err);
     }
 
     damaged = 0;
@@ -279,11 +325,13 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
     ctseg_jw_open(&w, "exports", '{');
 
     for (i = CTSEG_PENDING; i <= CTSEG_STOPPED; i++) {
-        ctseg_jw_uint(&w, ctseg_status_name(i), counts[i]);
+        ctseg_jw_uint(&w, ctseg_status_name(i), exports.status[i]);
     }
 
     ctseg_jw_close(&w, '}');
+    ngx_http_ctseg_status_activity(&w, call, exports.sent);
     ctseg_jw_uint(&w, "damaged", damaged);
+    ctseg_jw_bool(&w, "write", call->may_write);
     ctseg_jw_close(&w, '}');
     ctseg_buf_char(&call->out, '\n');
 }

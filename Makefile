@@ -137,7 +137,8 @@ test: prepare ## all tests; TESTS="t/30-api.t" for some of them
 	@BUILD=$(OUT) V=$(V) TEST_JOBS=$(TEST_JOBS) t/tools/prove.sh $(TESTS)
 
 .PHONY: prepare
-prepare: deps-test build units shims $(SDK)/installed $(ALSO_$(PROFILE))
+prepare: deps-test build units shims browser $(SDK)/installed \
+		$(ALSO_$(PROFILE))
 
 .PHONY: unit
 unit: deps-test units ## only the tests of the plain C below the line
@@ -226,9 +227,7 @@ lint: deps-lint build units $(OPENAPI)/installed ## cppcheck, gcc's analyzer, th
 		docs/openapi.yaml
 	@CTSEG_MODULE=$(MODULE) prove -It/lib t/00-*.t
 
-# the linter of docs/openapi.yaml; its versions and checksums are in the lock
-
-$(OPENAPI)/installed: $(wildcard t/tools/openapi/package*.json) | deps-lint
+define NPM_CI
 	@mkdir -p $(@D)
 	@cp $^ $(@D)
 	@echo "npm ci in $(patsubst $(CURDIR)/%,%,$(@D))"
@@ -236,17 +235,27 @@ $(OPENAPI)/installed: $(wildcard t/tools/openapi/package*.json) | deps-lint
 		--no-audit --no-fund --no-update-notifier --loglevel=error \
 		> /dev/null
 	@touch $@
+endef
+
+# the linter of docs/openapi.yaml; its versions and checksums are in the lock
+
+$(OPENAPI)/installed: $(wildcard t/tools/openapi/package*.json) | deps-lint
+	$(NPM_CI)
 
 # CleverTap's own SDK, for t/29-sdk.t, in the same way
 
 $(SDK)/installed: $(wildcard t/tools/sdk/package*.json) | deps-test
-	@mkdir -p $(@D)
-	@cp $^ $(@D)
-	@echo "npm ci in $(patsubst $(CURDIR)/%,%,$(@D))"
-	@npm ci --prefix $(@D) --cache $(@D)/cache --ignore-scripts \
-		--no-audit --no-fund --no-update-notifier --loglevel=error \
-		> /dev/null
-	@touch $@
+	$(NPM_CI)
+
+# what drives Chromium in the tests of the dashboard
+
+BROWSER =	$(OUT)/browser
+
+.PHONY: browser
+browser: $(BROWSER)/installed
+
+$(BROWSER)/installed: $(wildcard t/browser/package*.json) | deps-test
+	$(NPM_CI)
 
 .PHONY: bench
 bench: deps-bench build ## throughput of collecting and exporting on this machine

@@ -80,7 +80,7 @@ for my $case (
 my @files = sort grep { -f } map { glob } '*.c', 'config', 'Makefile',
 	'LICENSE', '*.md', '.ci/*', 'src/*/*', 'docs/*', 'conf/*', 't/*.t',
 	't/*.md', 't/lib/Ctseg/*', 't/tools/*', 't/tools/*/*.js',
-	't/unit/*/*', 't/unit/*.h',
+	't/browser/*.mjs', 't/unit/*/*', 't/unit/*.h',
 	't/fault/*', 't/fuzz/*', 't/bench/*',
 	't/mutants/*', '.editorconfig', '.gitignore';
 

@@ -29,10 +29,13 @@ export function instant(text) {
     .format(new Date(text)) : '';
 }
 
+// what is no day stands as it came: an address may say anything
+
 export function day(text) {
-  return text ? new Intl.DateTimeFormat(undefined,
-    { dateStyle: 'medium', timeZone: 'UTC' })
-    .format(new Date(`${text}T12:00:00Z`)) : '';
+  const date = new Date(`${text}T12:00:00Z`);
+  return !text || Number.isNaN(date.getTime()) ? text || ''
+    : new Intl.DateTimeFormat(undefined,
+      { dateStyle: 'medium', timeZone: 'UTC' }).format(date);
 }
 
 // the day that it is in the account zone, and others beside it

@@ -16,11 +16,13 @@ run="perl curl"
 case "${1-build}" in
     build)  need=$build ;;
     demo)   need="$build $run" ;;
-    test)   need="$build $run libcmocka-dev openssl tzdata nodejs npm" ;;
+    test)   need="$build $run libcmocka-dev openssl tzdata"
+            need="$need nodejs npm chromium" ;;
     lint)   need="$build $run libcmocka-dev cppcheck nodejs npm" ;;
     bench)  need="$build $run wrk procps" ;;
     fuzz)   need="$build clang libclang-rt-dev" ;;
-    *)      echo "usage: $0 build|test|lint|bench|demo|fuzz" >&2; exit 2 ;;
+    *)      echo "usage: $0 build|test|lint|bench|demo|fuzz" >&2
+            exit 2 ;;
 esac
 
 if [ "${CTSEG_DEPS-}" = no ]; then

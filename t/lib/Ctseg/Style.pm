@@ -54,7 +54,7 @@ sub check {
 
 	my $is_c = $path =~ /\.[ch]$/;
 	my $is_perl = $path =~ /\.(?:t|pm|pl)$/;
-	my $is_text = $path =~ /\.(?:md|html|css|js|conf|map)$/
+	my $is_text = $path =~ /\.(?:md|html|css|m?js|conf|map)$/
 		|| $path =~ m{(?:^|/)(?:LICENSE|Makefile|config)$};
 
 	my @found;

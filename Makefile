@@ -257,6 +257,12 @@ browser: $(BROWSER)/installed
 $(BROWSER)/installed: $(wildcard t/browser/package*.json) | deps-test
 	$(NPM_CI)
 
+.PHONY: screenshots
+screenshots: prepare ## pictures of the dashboard: build/screenshots
+	@mkdir -p $(OUT)/screenshots
+	@CTSEG_BUILD=$(OUT) CTSEG_MODULE=$(MODULE) \
+		t/tools/screenshots.pl $(OUT)/screenshots
+
 .PHONY: bench
 bench: deps-bench build ## throughput of collecting and exporting on this machine
 	@t/bench/run.sh

@@ -21,30 +21,45 @@ export class Problem extends Error {
   }
 }
 
+// Each question that goes unanswered counts until it is answered: one that
+// another answer hides would make the banner come and go.
+
 export const connection = {
-  problem: null,
-  retryAt: 0,
+  problems: new Map(),                  // by path
   again: new Set(),                     // to be called when somebody asks
 
-  failed(problem) {
-    this.problem = problem;
+  failed(path, problem) {
+    this.problems.set(path, problem);
     this.show();
   },
 
-  good() {
-    if (this.problem) {
-      this.problem = null;
-      this.show();
+  good(path) {
+    if (this.problems.size === 0) {
+      return;
     }
+    this.problems.delete(path);
+    for (const [other, problem] of this.problems) {
+      if (problem.status === 0) {
+        this.problems.delete(other);
+      }
+    }
+    this.show();
+  },
+
+  // another screen asks other questions
+
+  forget() {
+    this.problems.clear();
+    this.show();
   },
 
   show() {
-    const node = $('#connection');
-    node.hidden = !this.problem;
-    if (this.problem) {
-      setText(node.firstElementChild, this.problem.status === 0
+    const [problem] = this.problems.values();
+    $('#connection').hidden = !problem;
+    if (problem) {
+      setText($('#connection').firstElementChild, problem.status === 0
         ? 'The connection to the server is lost. It is tried again by itself.'
-        : `${this.problem.message} It is tried again by itself.`);
+        : `${problem.message} It is tried again by itself.`);
     }
   },
 };
@@ -67,6 +82,7 @@ export function setWritable(value) {
 }
 
 export async function call(method, path, body, headers = {}) {
+  const what = path.split('?')[0];
   let answer, text;
   const options = { method, headers: { Accept: 'application/json', ...headers },
     cache: 'no-store', signal: AbortSignal.timeout(30000) };
@@ -79,8 +95,8 @@ export async function call(method, path, body, headers = {}) {
     text = await answer.text();
   } catch {
     const problem = new Problem(0,
-      { detail: 'There is no connection to the server. Nothing is lost here; try again.' });
-    connection.failed(problem);
+      { detail: 'There is no connection to the server. What you typed is kept; try again.' });
+    connection.failed(what, problem);
     throw problem;
   }
 
@@ -90,16 +106,16 @@ export async function call(method, path, body, headers = {}) {
   } catch { /* a page of nginx or of a proxy */ }
 
   if (answer.ok) {
-    connection.good();
+    connection.good(what);
     return json;
   }
 
   const problem = new Problem(answer.status, json,
     Number(answer.headers.get('Retry-After')) || 0);
-  if (problem.passing) {
-    connection.failed(problem);
-  } else {
-    connection.good();
+  if (!problem.passing) {
+    connection.good(what);
+  } else if (method === 'GET') {
+    connection.failed(what, problem);
   }
   if (answer.status === 403 && method !== 'GET') {
     setWritable(false);

@@ -8,7 +8,7 @@ import { go, isFiltered, query, render as renderFilter, showError }
 import { confirm } from './form.js';
 import { list, nickname, onPartners, openAdd } from './partners.js';
 import { poll } from './poll.js';
-import { count, data, day, duration, frequency, instant, plural, typeName }
+import { count, data, day, days, duration, frequency, instant, plural, typeName }
   from './text.js';
 
 let page = null;
@@ -25,7 +25,8 @@ export function progressWords(e) {
   if (p.rejected) {
     words.push(`${count(p.rejected)} rejected`);
   }
-  if (e.last_run.status === 'running' && p.eta_seconds !== null && p.waiting) {
+  if (e.last_run.status === 'running' && p.waiting
+    && p.eta_seconds !== null && p.eta_seconds < 864000) {
     words.push(`${duration(p.eta_seconds)} left`);
   }
   return words.join(' · ');
@@ -48,7 +49,8 @@ function update(row, e) {
   setText($('.type', row), typeName[e.type]);
   setText($('.data', row), data(e));
   setAttr($('.data', row), 'title', data(e));
-  setText($('.frequency', row), frequency(e.frequency));
+  setText($('.frequency', row).firstElementChild, frequency(e.frequency));
+  setText($('.frequency', row).lastElementChild, days(e.frequency));
   setText($('.status', row), e.status);
   setAttr($('.status', row), 'class', `status ${e.status}`);
   setText($('.why', row), statusWhy(e));

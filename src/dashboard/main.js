@@ -1,6 +1,7 @@
 // The address says what is shown: #exports?..., #exports/ID, #partners and
 // #status.  All that the first screen needs is asked for at once.
 
+import { connection } from './api.js';
 import { $, $$ } from './dom.js';
 import { loadCatalog } from './define.js';
 import * as exports from './exports.js';
@@ -21,6 +22,7 @@ function route() {
 
   exports.hide();
   view.hide();
+  connection.forget();
   for (const section of $$('main > section')) {
     section.hidden = section.id !== `screen-${screen}`;
   }

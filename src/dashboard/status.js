@@ -7,6 +7,7 @@ import { healthWords, list, onPartners } from './partners.js';
 import { bytes, count, decimal, instant, plural, setZone } from './text.js';
 
 const minutes = 15;
+const healthName = { ok: 'All well', retrying: 'Retrying', paused: 'Partner paused' };
 const samples = [];                     // of the last minutes, oldest first
 let state = null;
 
@@ -21,9 +22,8 @@ export async function refresh() {
   state = await get('status');
   const zone = setZone(state.time_zone);
   setText($('#zone'), zone === state.time_zone ? `Times in ${zone}` : `Times in UTC; days in ${state.time_zone}`);
-  setText($('#health'), state.health);
+  setText($('#health'), healthName[state.health] ?? state.health);
   setAttr($('#health'), 'class', `tag ${state.health}`);
-  setAttr($('#health'), 'aria-label', `Health of all partners: ${state.health}`);
   setWritable(state.write !== false);
 
   const at = Date.parse(state.now) / 1000;

@@ -97,10 +97,14 @@ export const typeName = { event: 'Event', profile: 'User profile' };
 export const kindName = { one_time: 'One time', recurring: 'Recurring',
   live: 'Live' };
 
+// the days of an export of the kind that has some
+
+export function days(f) {
+  return f.kind !== 'one_time' ? '' : new Intl.DateTimeFormat(undefined,
+    { dateStyle: 'medium', timeZone: 'UTC' })
+    .formatRange(new Date(`${f.from}T12:00:00Z`), new Date(`${f.to}T12:00:00Z`));
+}
+
 export function frequency(f) {
-  if (f.kind === 'one_time') {
-    return f.from === f.to ? `One time, ${day(f.from)}`
-      : `One time, ${day(f.from)} – ${day(f.to)}`;
-  }
-  return f.kind === 'live' ? 'Live' : `Every ${f.every_hours} h`;
+  return f.kind === 'recurring' ? `Every ${f.every_hours} h` : kindName[f.kind];
 }

@@ -8,7 +8,7 @@ import { progressWords, statusWhy, stop } from './exports.js';
 import { confirm } from './form.js';
 import { nickname, onPartners } from './partners.js';
 import { poll } from './poll.js';
-import { count, data, day, duration, frequency, instant, plural, typeName }
+import { count, data, day, days, duration, frequency, instant, plural, typeName }
   from './text.js';
 
 let id = null, poller = null, now = null, page = 1, drawn = '';
@@ -25,7 +25,7 @@ function renderExport(e) {
     ['Type', `${typeName[e.type]} · ${e.format.toUpperCase()}`],
     ['Data', data(e)],
     ['Identifier priority', e.identifier_priority.join(', ')],
-    ['Frequency', frequency(e.frequency)],
+    ['Frequency', [frequency(e.frequency), days(e.frequency)].filter(Boolean).join(', ')],
     ['Date to export data', e.frequency.start_date ? day(e.frequency.start_date) : null],
     ['Exported on', day(e.exported_on)],
     ['Next run', e.status === 'PENDING' ? instant(e.next_run_at) : null],

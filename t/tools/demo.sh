@@ -89,7 +89,8 @@ END
 }
 
 if [ "$what" = run ]; then
-    say "nginx with ctseg on 127.0.0.1:$PORT until ^C; try:"
+    say "nginx with ctseg on 127.0.0.1:$PORT until ^C"
+    echo "the dashboard is http://127.0.0.1:$PORT/ctseg/; by hand:"
     by_hand
     exec "$nginx" -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log"
 fi

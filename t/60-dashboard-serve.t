@@ -95,11 +95,15 @@ is($csp{'default-src'}, q{'none'}, 'nothing is allowed');
 is($csp{$_}, q{'self'}, "but $_ from here")
 	for qw/ script-src style-src connect-src img-src /;
 is($csp{$_}, q{'none'}, "$_ is not")
-	for qw/ base-uri form-action frame-ancestors /;
+	for qw/ base-uri form-action frame-ancestors trusted-types /;
+is($csp{'require-trusted-types-for'}, q{'script'}, 'text becomes no markup');
+is(scalar keys %csp, 10, 'that is all of the policy');
 unlike($page->{headers}{'content-security-policy'}, qr/unsafe|\*|http/,
 	'... and no exception');
 is($page->{headers}{'x-content-type-options'}, 'nosniff', 'types are true');
 is($page->{headers}{'referrer-policy'}, 'same-origin', 'nobody is told');
+is($page->{headers}{"cross-origin-$_-policy"}, 'same-origin',
+	"no other page has it as $_") for qw/ opener resource /;
 
 # ---- what it is made of ----
 
@@ -133,6 +137,7 @@ for my $name (grep { !$seen{$_}++ } @names) {
 		'... under another tag');
 	$weight += length $gz->{body};
 	unlike($a->{body}, qr{\b(?:innerHTML|outerHTML|insertAdjacentHTML
+		|setHTML|createContextualFragment|parseFromString|srcdoc
 		|document\.write|eval\(|new\ Function|https?://(?!www\.w3\.org
 		/2000/svg))}x, '... text is never markup');
 

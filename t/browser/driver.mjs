@@ -51,6 +51,9 @@ export async function open(hash = '', options = {}) {
   const context = await browser.newContext({ locale: 'en-US',
     viewport: { width: 1360, height: 860 }, ...options });
   const page = await context.newPage();
+  if (options.clock) {
+    await page.clock.install();
+  }
   page.setDefaultTimeout(deadline);
   page.on('console', (message) => {
     if (message.type() === 'error' || /Content Security Policy/.test(message.text())) {

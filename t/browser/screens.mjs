@@ -23,12 +23,14 @@ story(async () => {
   const page = await open();
   await page.locator('#export-rows tr').first().waitFor();
   const load = await page.evaluate(() => [performance.getEntriesByType('navigation')[0],
-    ...performance.getEntriesByType('resource')].map((e) => ({ name: e.name, size: e.transferSize, start: e.startTime, kind: e.initiatorType })));
+    ...performance.getEntriesByType('resource')].map((e) => ({ name: e.name, size: e.transferSize, start: e.startTime, end: e.responseEnd, kind: e.initiatorType })));
   const bytes = load.filter((e) => !/\/api\//.test(e.name)).reduce((n, e) => n + e.size, 0);
   ok(bytes > 10000 && bytes < 60000, `the first load has ${bytes} bytes`);
   console.log(`# the first load has ${bytes} bytes in ${load.length} answers`);
   const asked = load.filter((e) => /\/api\//.test(e.name)).map((e) => e.name.replace(/.*\/api\//, ''));
-  ok(['exports', 'partners?per_page=40', 'status', 'catalog'].every((name) => asked.includes(name)), 'all data is asked for at once');
+  ok(['exports', 'partners?per_page=40', 'status', 'catalog'].every((name) => asked.includes(name)), 'all data is asked for');
+  const data = load.filter((e) => /\/api\//.test(e.name));
+  ok(Math.max(...data.slice(0, 4).map((e) => e.start)) < Math.min(...data.map((e) => e.end)), '... at once, before the first answer');
 
   // ---- many exports ----
 
@@ -63,6 +65,23 @@ story(async () => {
   await page.locator('#create-export').click();
   like(await page.locator('#e-partner').innerText(), /<img src=x/, 'a name is text in a choice');
   await page.locator('#export-dialog .cancel').click();
+
+  // ---- under way ----
+
+  await page.route('**/api/exports*', async (route) => {
+    const answer = await route.fetch();
+    const json = await answer.json();
+    Object.assign(json.items[0], { status: 'RUNNING',
+      last_run: { status: 'running', retry_at: '2027-01-01T00:00:00Z', last_error: { message: 'service unavailable' } },
+      progress: { sent: 1200, rejected: 12, filtered: 7, waiting: 3788, percent: 24, eta_seconds: 180 } });
+    await route.fulfill({ response: answer, json });
+  });
+  const first = page.locator('#export-rows tr').first();
+  await first.getByText('1,200 / 5,000 · 12 rejected · 3 min left').waitFor();
+  is(await first.locator('progress').evaluate((n) => n.value), 24, 'how far, and how long it takes');
+  like(await first.innerText(), /RUNNING[^]*retrying: service unavailable/, '... and what is wrong');
+  await page.unroute('**/api/exports*');
+  await first.locator('.status.PENDING').waitFor();
 
   // ---- trouble ----
 
@@ -102,6 +121,15 @@ story(async () => {
   ok(await reader.locator('#export-rows button[data-do=view]').first().isEnabled(), '... and shows all');
   await reader.context().close();
 
+  // ---- a reader elsewhere ----
+
+  const far = await open('', { locale: 'de-DE', timezoneId: 'Asia/Tokyo' });
+  await far.locator('#export-rows tr').first().waitFor();
+  is(await far.locator('#export-rows .next').first().innerText(), '01.01.2027, 00:00', 'times as the reader writes them, in the account zone');
+  like(await far.locator('#page-info').innerText(), /1–20 of 1\.0\d\d/, '... and numbers');
+  is(await far.locator('#zone').innerText(), 'Times in UTC', '... which is named');
+  await far.context().close();
+
   // ---- every screen, for everybody ----
 
   for (const colorScheme of ['light', 'dark']) {
@@ -119,6 +147,13 @@ story(async () => {
     await p.locator('#add-partner').click();
     await p.locator('#partner-dialog .submit').click();
     await accessible(p, `the form of a partner, ${colorScheme}`);
+    await p.locator('#partner-dialog .cancel').click();
+    await p.locator('#partner-rows [data-do=delete]').first().click();
+    await accessible(p, `a question, ${colorScheme}`);
+    await p.locator('#confirm-dialog .cancel').click();
+    await p.locator('#partner-rows [data-do=test]').first().click();
+    await p.locator('#test-steps li.ok').nth(2).waitFor();
+    await accessible(p, `a test, ${colorScheme}`);
     await p.context().close();
   }
 
@@ -130,20 +165,24 @@ story(async () => {
 
   // ---- a hidden tab asks for nothing ----
 
-  const p = await open();
-  await p.evaluate(() => {
-    Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+  // its own question is the fence: what was asked before it would come first
+
+  const p = await open('', { clock: true });
+  await p.locator('#export-rows tr').first().waitFor();
+  const turn = (hidden) => p.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { value, configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
-  });
-  let questions = 0;
+  }, hidden);
+  await turn(true);
   await p.waitForLoadState('networkidle');
-  p.on('request', () => questions++);
-  await p.waitForTimeout(6000);
-  is(questions, 0, 'a hidden tab is quiet');
-  await p.evaluate(() => {
-    Object.defineProperty(document, 'hidden', { value: false, configurable: true });
-    document.dispatchEvent(new Event('visibilitychange'));
-  });
-  await p.waitForRequest(/api\/exports/);
-  ok(true, '... and asks again when it is seen');
+  const questions = [];
+  p.on('request', (request) => questions.push(request.url()));
+  await p.clock.runFor(60000);
+  await p.evaluate(() => fetch('api/catalog?fence').then((a) => a.text()));
+  is(questions.length, 1, 'a hidden tab is quiet for a minute');
+  const next = () => p.waitForResponse(/api\/exports/);
+  let [answer] = await Promise.all([next(), turn(false)]);
+  is(answer.status(), 200, '... asks again when it is seen');
+  [answer] = await Promise.all([next(), p.clock.runFor(10000)]);
+  is(answer.status(), 200, '... and then by itself');
 });

@@ -168,6 +168,7 @@ sub copy_tree {
 sub build {
 	my @targets = map { "$build/$_" } grep { !m{^t/} } @_;
 	push @targets, qw/ build shims / if grep { m{^t/} } @_;
+	push @targets, 'browser' if grep { m{^t/6} } @_;
 
 	my $out = qx{make -C '$copy' @targets 2>&1};
 	return $? ? $out : undef;

@@ -72,7 +72,7 @@ my $eu = $api->partner(region => 'eu');
 my $status = $api->get('/status')->{json};
 is_deeply([ sort keys %$status ], [ sort qw/ version installation_id
 	time_zone now health sequence store exports activity damaged
-	write / ], 'the status');
+	write custom_events / ], 'the status');
 like($status->{now}, $instant, '... has a clock');
 like($status->{installation_id}, qr/^[0-9a-f]{16}$/, '... a name');
 like($status->{time_zone}, qr/\S/, '... the account zone');

@@ -11,6 +11,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use JSON::PP ();
 use Test::More;
 
 use Ctseg::Api;
@@ -77,7 +78,8 @@ $api->upload($t->url(1, '/1/upload'),
 my $b = Ctseg::Browser->new($t->url(1, '/ctseg/'));
 $b->story('manage', '/1/upload');
 
-my %status = map { $_->{frequency}{kind} => $_ }
+my %status = map { ($_->{type} eq 'profile' ? 'profile'
+	: $_->{frequency}{kind}) => $_ }
 	@{$api->get('/exports')->{json}{items}};
 is($status{$_->[0]}{status}, $_->[1], "$_->[0]: $_->[1]")
 	for [ one_time => 'DONE' ], [ recurring => 'STOPPED' ],
@@ -85,6 +87,14 @@ is($status{$_->[0]}{status}, $_->[1], "$_->[0]: $_->[1]")
 is_deeply($status{one_time}{identifier_priority}, [ 'email', 'identity' ],
 	'the priority arrived');
 is($status{recurring}{frequency}{every_hours}, 12, 'and so did the edit');
+is_deeply($status{recurring}{mapping}, { context => JSON::PP::false,
+	names => 'original', integrations => undef, future => 'clamp' },
+	'... of one option');
+is_deeply($status{one_time}{mapping}, { context => JSON::PP::true,
+	names => 'canonical', integrations => { All => JSON::PP::false,
+		'<i>x</i>' => { a => [ 1 ] } }, future => 'reject' },
+	'all options arrived');
+is($status{profile}{frequency}{every_hours}, 24, 'profiles go out daily');
 is($api->get('/partners')->{json}{total}, 1, 'one partner');
 is_deeply([ $api->wrong ], [], 'all adds up');
 

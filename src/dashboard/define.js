@@ -4,7 +4,7 @@ import { call, get } from './api.js';
 import { $, $$, el, keyed, notice, setText } from './dom.js';
 import { check, clear, dialogForm, problem } from './form.js';
 import { list, onPartners } from './partners.js';
-import { addDays, bytes, count, duration, plural, today }
+import { addDays, bytes, count, duration, messages, plural, today }
   from './text.js';
 
 const dialog = $('#export-dialog');
@@ -17,6 +17,13 @@ let editing = null;                     // the export, or null: a new one
 let dirty = false;
 let key = null;
 let then = () => {};
+
+let custom = false;                     // may there be exports of all events?
+
+export function setCustom(value) {
+  custom = value;
+  layout();
+}
 
 export async function loadCatalog() {
   const { system, engagement } = await get('catalog');
@@ -44,10 +51,41 @@ function layout() {
     node.hidden = node.dataset.kind !== kind;
   }
   $('#e-names').hidden = set !== 'selected';
-  const custom = value('range') === '';
-  $('#e-days').hidden = !custom;
-  form.elements.from.required = custom;
-  form.elements.to.required = custom;
+  $('#e-all').hidden = !custom && set !== 'all';
+  const days = value('range') === '';
+  $('#e-days').hidden = !days;
+  form.elements.from.required = days;
+  form.elements.to.required = days;
+}
+
+// profiles that recur do so every 24 hours
+
+function types() {
+  const profile = value('set') === 'profile';
+  const hours = form.elements.every_hours;
+  for (const input of form.elements.kind) {
+    input.disabled = !!editing && input.value !== editing.frequency.kind;
+  }
+  if (profile) {
+    hours.value = 24;
+  }
+  hours.min = profile ? 24 : 4;
+  $('#e-daily').hidden = !profile;
+  for (const node of $$('[data-type]', form)) {
+    node.hidden = profile;
+  }
+}
+
+function integrations() {
+  const input = form.elements.integrations;
+  try {
+    const json = JSON.parse(input.value.trim() || 'null');
+    input.setCustomValidity('');
+    return json;
+  } catch {
+    input.setCustomValidity('This is no JSON.');
+    return undefined;
+  }
 }
 
 function limits() {
@@ -126,6 +164,11 @@ function definition() {
   }
   body.identifier_priority = $$('#e-priority input:checked')
     .map((input) => input.value);
+  body.mapping = { integrations: integrations(), future: value('future') };
+  if (set !== 'profile') {
+    body.mapping.context = form.elements.context.checked;
+    body.mapping.names = form.elements.names.checked ? 'canonical' : 'original';
+  }
   body.frequency = { kind };
   if (kind === 'one_time') {
     if (value('range')) {
@@ -144,6 +187,7 @@ function definition() {
 }
 
 function ready() {
+  integrations();
   if (!check(form)) {
     return false;
   }
@@ -159,6 +203,8 @@ function changed() {
   dirty = true;
   key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
   $('#e-preview').hidden = true;
+  integrations();
+  types();
   layout();
 }
 
@@ -232,13 +278,19 @@ function fill(e) {
     form.elements.every_hours.value = e.frequency.every_hours;
     form.elements.start_date.value = e.frequency.start_date;
   }
+  const m = e?.mapping;
+  form.elements.context.checked = !!m?.context;
+  form.elements.names.checked = m?.names === 'canonical';
+  form.elements.future.value = m?.future ?? 'keep';
+  form.elements.integrations.value = m?.integrations
+    ? JSON.stringify(m.integrations, null, 1) : '';
+  $('#e-more').open = !!messages(m);
   renderPriority(e?.identifier_priority ?? common);
   for (const input of form.elements.set) {
     input.disabled = !!e && (e.type === 'profile') !== (input.value === 'profile');
   }
-  for (const input of form.elements.kind) {
-    input.disabled = !!e && input.value !== e.frequency.kind;
-  }
+  integrations();
+  types();
   setText($('.submit', form), e ? 'Update export' : 'Export');
   $('#e-preview').hidden = true;
   $('#e-search').value = '';
@@ -296,11 +348,20 @@ dialogForm(dialog, async () => {
 // again
 
 function changes(body) {
-  const now = { ...body };
+  const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+  const now = { ...body, mapping: { ...body.mapping } };
   for (const name of Object.keys(now)) {
-    if (JSON.stringify(now[name]) === JSON.stringify(editing[name])) {
+    if (name !== 'mapping' && same(now[name], editing[name])) {
       delete now[name];
     }
+  }
+  for (const [name, value] of Object.entries(body.mapping)) {
+    if (same(value, editing.mapping[name])) {
+      delete now.mapping[name];
+    }
+  }
+  if (!Object.keys(now.mapping).length) {
+    delete now.mapping;
   }
   const { kind, every_hours, start_date } = editing.frequency;
   const f = body.frequency;

@@ -6,6 +6,10 @@ import { $, $$, el, setText } from './dom.js';
 let serial = 0;
 
 function say(field, message) {
+  const details = field.closest('details');
+  if (details) {
+    details.open = true;
+  }
   let node = $(':scope > .error', field);
   if (!node) {
     node = el('p', { class: 'error', id: `error-${++serial}` });
@@ -13,7 +17,7 @@ function say(field, message) {
   }
   setText(node, node.textContent && node.textContent !== message
     ? `${node.textContent}; ${message}` : message);
-  for (const input of $$('input, select', field)) {
+  for (const input of $$('input, select, textarea', field)) {
     input.setAttribute('aria-invalid', 'true');
     input.setAttribute('aria-describedby', node.id);
   }
@@ -39,13 +43,13 @@ function focusFirst(form) {
   }
 }
 
-const visible = (node) => node.offsetParent !== null;
+const visible = (node) => !node.closest('[hidden]');
 
-// the browser's own rules, for what can be seen
+// the browser's own rules, for what is asked for
 
 export function check(form) {
   clear(form);
-  const wrong = $$('input, select', form)
+  const wrong = $$('input, select, textarea', form)
     .filter((input) => visible(input) && !input.checkValidity());
   for (const input of wrong) {
     say(input.closest('.field') || form, input.validationMessage);

@@ -2,6 +2,7 @@
 
 import { get, setWritable } from './api.js';
 import { sparkline } from './chart.js';
+import { setCustom } from './define.js';
 import { $, define, el, keyed, setAttr, setText } from './dom.js';
 import { healthWords, list, onPartners } from './partners.js';
 import { bytes, count, decimal, instant, plural, setZone } from './text.js';
@@ -25,6 +26,7 @@ export async function refresh() {
   setText($('#health'), healthName[state.health] ?? state.health);
   setAttr($('#health'), 'class', `tag ${state.health}`);
   setWritable(state.write !== false);
+  setCustom(state.custom_events);
 
   const at = Date.parse(state.now) / 1000;
   samples.push({ at, ...(state.activity ?? {}) });

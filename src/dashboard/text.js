@@ -93,6 +93,18 @@ export function data(e) {
     ? `Selected: ${e.events.names.join(', ')}` : sets[e.events.set];
 }
 
+// how messages are made, where it is not the usual way
+
+const futures = { clamp: 'dates ahead become those of arrival',
+  reject: 'events dated ahead are rejected' };
+
+export function messages(m) {
+  return !m ? '' : [m.context && 'with context',
+    m.names === 'canonical' && 'one spelling of names', futures[m.future],
+    m.integrations && `integrations ${JSON.stringify(m.integrations)}`]
+    .filter(Boolean).join(', ');
+}
+
 export const typeName = { event: 'Event', profile: 'User profile' };
 export const kindName = { one_time: 'One time', recurring: 'Recurring',
   live: 'Live' };

@@ -8,14 +8,14 @@ import { progressWords, statusWhy, stop } from './exports.js';
 import { confirm } from './form.js';
 import { nickname, onPartners } from './partners.js';
 import { poll } from './poll.js';
-import { count, data, day, days, duration, frequency, instant, plural, typeName }
-  from './text.js';
+import { count, data, day, days, duration, frequency, instant, messages, plural,
+  typeName } from './text.js';
 
 let id = null, poller = null, now = null, page = 1, drawn = '';
 
 const reasons = { refused: 'refused by Segment', no_id: 'without an id',
   no_name: 'without a name', too_large: 'too large', expired: 'no longer kept',
-  damaged: 'damaged in the log' };
+  damaged: 'damaged in the log', future_time: 'dated ahead' };
 
 function renderExport(e) {
   setText($('#h-view'), `Export to ${nickname(e.partner_id)}`);
@@ -25,6 +25,7 @@ function renderExport(e) {
     ['Type', `${typeName[e.type]} · ${e.format.toUpperCase()}`],
     ['Data', data(e)],
     ['Identifier priority', e.identifier_priority.join(', ')],
+    ['Messages', messages(e.mapping)],
     ['Frequency', [frequency(e.frequency), days(e.frequency)].filter(Boolean).join(', ')],
     ['Date to export data', e.frequency.start_date ? day(e.frequency.start_date) : null],
     ['Exported on', day(e.exported_on)],

@@ -332,6 +332,7 @@ ngx_http_ctseg_status_thread(ngx_http_ctseg_task_t *task)
     ngx_http_ctseg_status_activity(&w, call, exports.sent);
     ctseg_jw_uint(&w, "damaged", damaged);
     ctseg_jw_bool(&w, "write", call->may_write);
+    ctseg_jw_bool(&w, "custom_events", worker->conf->custom_events);
     ctseg_jw_close(&w, '}');
     ctseg_buf_char(&call->out, '\n');
 }

@@ -69,6 +69,7 @@ story(async () => {
   const form = page.locator('#export-dialog');
   is(await form.getByLabel('Partner Nickname').locator('option:checked').innerText(), 'Segment', 'the only partner is chosen');
 
+  ok(await form.getByLabel('All events, also').isHidden(), 'all events are no choice without ctseg_custom_events');
   await form.getByLabel('Selected events').check();
   await form.locator('.submit').click();
   like(await form.locator('[data-field="events.names"] > .error').innerText(), /at least one/, 'a selection needs a name');
@@ -82,6 +83,22 @@ story(async () => {
 
   await form.getByRole('checkbox', { name: 'phone' }).uncheck();
   await form.getByRole('button', { name: 'Move email up' }).click();
+
+  const integrations = form.getByLabel('Integrations');
+  await form.getByText('How messages are made').click();
+  await form.getByLabel('Context').check();
+  await form.getByLabel('One spelling').check();
+  await form.getByLabel('Events dated').selectOption('Are rejected');
+  await integrations.fill('{"All": fals}');
+  await form.getByText('How messages are made').click();
+  await form.locator('.submit').click();
+  await form.locator('[data-field="mapping.integrations"] .error').getByText('no JSON').waitFor();
+  ok(await integrations.isVisible(), 'what is wrong is unfolded');
+  await integrations.fill('{"All": 7}');
+  await form.locator('.submit').click();
+  await form.locator('[data-field="mapping.integrations"] .error').getByText(/true, false/).waitFor();
+  ok(true, '... also when the API finds it');
+  await integrations.fill('{"All": false, "<i>x</i>": {"a": [1]}}');
 
   await form.getByLabel('Data of').selectOption('Custom range…');
   const days = await form.locator('#e-from').evaluate((n) => (Date.parse(n.max) - Date.parse(n.min)) / 864e5);
@@ -134,6 +151,8 @@ story(async () => {
   is(await form.locator('.submit').innerText(), 'Update export', 'Edit opens the form');
   ok(await form.getByLabel('Live', { exact: true }).isDisabled(), '... whose kind stays');
   await form.locator('#e-hours').fill('12');
+  await form.getByText('How messages are made').click();
+  await form.getByLabel('Events dated').selectOption('Get the time of their arrival');
   await form.locator('.submit').click();
   await notice.getByText('from the next run on').waitFor();
   await row('Every 12 h').waitFor();
@@ -164,6 +183,19 @@ story(async () => {
   await notice.getByText('Segment data export stopped').waitFor();
   await row('Every 12 h').locator('.status.STOPPED').waitFor();
   ok(true, '... and stops');
+
+  // ---- profiles ----
+
+  await page.locator('#create-export').click();
+  await form.getByLabel('User profiles').check();
+  ok(await form.getByLabel('One time').isEnabled() && await form.getByLabel('Live', { exact: true }).isEnabled(), 'profiles go out in each of the ways');
+  await form.getByLabel('Recurring').check();
+  is(await form.locator('#e-hours').inputValue(), '24', '... recurring once a day');
+  await form.getByText('How messages are made').click();
+  ok(await form.getByLabel('Context').isHidden() && await form.getByLabel('Events dated').isVisible(), '... without what is of events only');
+  await form.locator('.submit').click();
+  await row('Every 24 h').waitFor();
+  like(await row('Every 24 h').innerText(), /User profile[^]*User profiles/, '... and have their row');
 
   // ---- live, and what the table shows by itself ----
 
@@ -200,20 +232,19 @@ story(async () => {
   await page.locator('#filter-button').click();
   ok(await filter.getByLabel('STOPPED').isChecked(), '... and is in its form');
   await filter.getByRole('button', { name: 'Reset all' }).click();
-  await page.getByText('1–3 of 3 exports').waitFor();
+  await page.getByText('1–4 of 4 exports').waitFor();
   is(JSON.stringify(address()), '{}', 'Reset all shows all');
   is(await filter.locator('input:checked').count() + (await filter.locator('[type=date]').evaluateAll((all) => all.filter((n) => n.value).length)), 0, '... and the form is empty');
   is((await page.locator('#per-page option').allInnerTexts()).join(), '10,20,30,40', 'items per page');
-  await page.locator('#per-page').selectOption('10');
-  await page.waitForURL(/per_page=10/);
-  ok(true, 'Items per page are in the address');
+  await Promise.all([page.waitForRequest(/api\/exports\?per_page=10$/), page.locator('#per-page').selectOption('10')]);
+  is(address().per_page, '10', '... are asked for, and in the address');
 
   // ---- one export, its runs and what was rejected ----
 
   await row('Selected: ').hover();
   await row('Selected: ').getByRole('button', { name: 'View' }).click();
   await page.locator('#run-rows tr').waitFor();
-  like(await text('#view-definition'), /DONE[^]*email, identity/, 'View shows the definition, with the priority as it was set');
+  like(await text('#view-definition'), /DONE[^]*email, identity[^]*with context, one spelling of names, events dated ahead are rejected, integrations {"All":false,"<i>x<\/i>":{"a":\[1\]}}/, 'View shows the definition, as it was set');
   like(await page.locator('#view-chart svg.chart').getAttribute('aria-label'), /1 run: \d+ events sent, \d+ rejected/, '... a chart of its runs');
   ok(Number(await page.locator('#view-chart g rect.rejected').getAttribute('height')) > 0, '... with what was rejected');
   await page.locator('#rejected-rows li').first().waitFor();

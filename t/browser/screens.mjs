@@ -63,6 +63,7 @@ story(async () => {
   is(await page.locator('b').count(), 0, 'the name of an event is text');
   await page.evaluate(() => { location.hash = 'exports'; });
   await page.locator('#create-export').click();
+  ok(await page.getByLabel('All events, also').isVisible(), 'all events are a choice with ctseg_custom_events');
   like(await page.locator('#e-partner').innerText(), /<img src=x/, 'a name is text in a choice');
   await page.locator('#export-dialog .cancel').click();
 
@@ -140,6 +141,7 @@ story(async () => {
     await accessible(p, `the filter, ${colorScheme}`);
     await p.locator('#create-export').click();
     await p.locator('[name=set][value=selected]').check();
+    await p.locator('#e-more summary').click();
     await p.locator('#e-look').click();
     await accessible(p, `the form of an export, ${colorScheme}`);
     await p.locator('#export-dialog .cancel').click();

@@ -16,6 +16,7 @@
 #include "src/conf/ngx_http_ctseg_conf.h"
 #include "src/bridge/ngx_http_ctseg_stop.h"
 #include "src/bridge/ngx_http_ctseg_task.h"
+#include "src/bridge/ngx_http_ctseg_wake.h"
 #include "src/store/ctseg_lease.h"
 #include "src/store/ctseg_store.h"
 #include "src/edge/ngx_http_ctseg_api.h"
@@ -182,7 +183,15 @@ ngx_http_ctseg_init_module(ngx_cycle_t *cycle)
 
     mcf = ngx_http_ctseg_main_conf(cycle);
 
-    return mcf != NULL ? ngx_http_ctseg_check_store(cycle, mcf) : NGX_OK;
+    if (mcf == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_ctseg_check_store(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_ctseg_wake_create(cycle);
 }
 
 

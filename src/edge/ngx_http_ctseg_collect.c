@@ -14,6 +14,7 @@
 #include "../clevertap/ctseg_intake.h"
 #include "../bridge/ngx_http_ctseg_count.h"
 #include "../bridge/ngx_http_ctseg_ctx.h"
+#include "../bridge/ngx_http_ctseg_wake.h"
 #include "ngx_http_ctseg_collect.h"
 #include "ngx_http_ctseg_copy.h"
 #include "ngx_http_ctseg_credentials.h"
@@ -572,6 +573,7 @@ ngx_http_ctseg_collect_figures(ngx_http_ctseg_group_t *g)
 
     if (g->nevents != 0 && g->rc == CTSEG_OK) {
         ngx_http_ctseg_count_commit(g->stored, g->us);
+        ngx_http_ctseg_wake();
     }
 }
 

@@ -16,6 +16,7 @@
 #include "../store/ctseg_mark.h"
 #include "../bridge/ngx_http_ctseg_count.h"
 #include "../bridge/ngx_http_ctseg_ctx.h"
+#include "../bridge/ngx_http_ctseg_wake.h"
 #include "ngx_http_ctseg_collect.h"
 #include "ngx_http_ctseg_file.h"
 #include "ngx_http_ctseg_reply.h"
@@ -675,6 +676,10 @@ ngx_http_ctseg_file_figures(ngx_http_ctseg_file_t *f)
         ngx_http_ctseg_count_commit(f->stored / f->commits
                                     + (i < f->stored % f->commits),
                                     f->us / (int64_t) f->commits);
+    }
+
+    if (f->commits != 0) {
+        ngx_http_ctseg_wake();
     }
 }
 

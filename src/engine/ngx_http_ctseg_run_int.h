@@ -9,6 +9,7 @@
 #include "../segment/ctseg_window.h"
 #include "../store/ctseg_lease.h"
 #include "../bridge/ngx_http_ctseg_deliver.h"
+#include "../bridge/ngx_http_ctseg_wake.h"
 #include "ngx_http_ctseg_rate.h"
 #include "ngx_http_ctseg_runner.h"
 
@@ -16,6 +17,7 @@
 #define NGX_HTTP_CTSEG_RELOAD_MS  5000  /* after a load that failed */
 #define NGX_HTTP_CTSEG_BEAT_MS    1000
 #define NGX_HTTP_CTSEG_LIVE_MS    100   /* the beat of a live run */
+#define NGX_HTTP_CTSEG_WAKE_MS    20    /* it looks no more often than that */
 
 /* so many single events refused in a row: then it is not the events, unless
    Segment takes others meanwhile */
@@ -88,6 +90,7 @@ struct ngx_http_ctseg_run_s {
     ngx_event_t                 beat;       /* look for a stop, renew */
     ngx_event_t                 pace;       /* the rate allows more then */
     ngx_msec_t                  beat_at;    /* of the last beat */
+    ngx_msec_t                  looked_at;  /* at the log, for more */
     ngx_msec_t                  quiet;      /* so long nothing has stirred,
                                                though something should */
     ngx_msec_t                  saved_at;   /* of the last put */
@@ -106,6 +109,7 @@ struct ngx_http_ctseg_run_s {
     unsigned                    unsaved:1;  /* a put failed: load no more */
     unsigned                    unread:1;   /* a load failed: nor now */
     unsigned                    live:1;
+    unsigned                    woken:1;    /* events came meanwhile */
     unsigned                    edited:1;   /* live: ends here, and the next
                                                run has the new settings */
     unsigned                    stopped:1;  /* by the operator */

@@ -18,6 +18,8 @@
 #define NGX_HTTP_CTSEG_LIVE_RUNS  64
 
 
+static void ngx_http_ctseg_runner_wake(void);
+static void ngx_http_ctseg_run_wake(ngx_http_ctseg_run_t *run);
 static void ngx_http_ctseg_run_pace_handler(ngx_event_t *ev);
 static void ngx_http_ctseg_run_next_beat(ngx_http_ctseg_run_t *run);
 static void ngx_http_ctseg_run_beat_handler(ngx_event_t *ev);
@@ -33,10 +35,13 @@ static ngx_uint_t   ngx_http_ctseg_nruns;
 static ngx_uint_t   ngx_http_ctseg_lost;
 
 
-void
+ngx_int_t
 ngx_http_ctseg_runner_init(ngx_http_ctseg_worker_t *worker)
 {
     ngx_queue_init(&ngx_http_ctseg_runs);
+
+    return ngx_http_ctseg_wake_init(worker->cycle,
+                                    ngx_http_ctseg_runner_wake);
 }
 
 
@@ -124,6 +129,10 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
     ngx_http_ctseg_hold(worker);
 
     ngx_http_ctseg_run_next_beat(run);
+
+    if (run->live) {
+        ngx_http_ctseg_run_wake(run);   /* it has not looked yet */
+    }
 
     ngx_log_error(NGX_LOG_NOTICE, worker->log, 0,
                   "ctseg: export %V, run %uL: working on (%uL, %uL]",
@@ -320,6 +329,12 @@ ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
         run->run.failing_ms = run->run.error_ms;
     }
 
+    if (run->live) {
+        run->woken = 0;
+        run->looked_at = ngx_current_msec;
+        ngx_http_ctseg_wake_wait();
+    }
+
     save = run->save;
     save->what = what;
     save->run = run->run;
@@ -431,6 +446,11 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
         }
 
         ngx_http_ctseg_run_looked(run);
+
+        if (run->woken) {
+            ngx_http_ctseg_run_wake(run);
+        }
+
         ngx_http_ctseg_run_go(run);
         return;
     }
@@ -532,6 +552,68 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
     }
 
     ngx_http_ctseg_run_go(run);
+}
+
+
+/*
+ * Events came: the beat of each live run comes early, at once when it has not
+ * looked for a while.  Half of what the rate allows in requests is left to
+ * others that send with the same write key.
+ */
+
+static void
+ngx_http_ctseg_runner_wake(void)
+{
+    ngx_queue_t           *q;
+    ngx_http_ctseg_run_t  *run;
+
+    for (q = ngx_queue_head(&ngx_http_ctseg_runs);
+         q != ngx_queue_sentinel(&ngx_http_ctseg_runs);
+         q = ngx_queue_next(q))
+    {
+        run = ngx_queue_data(q, ngx_http_ctseg_run_t, queue);
+
+        if (run->live) {
+            ngx_http_ctseg_run_wake(run);
+        }
+    }
+}
+
+
+static void
+ngx_http_ctseg_run_wake(ngx_http_ctseg_run_t *run)
+{
+    ngx_msec_t      pause;
+    ngx_msec_int_t  wait;
+
+    run->woken = 1;
+
+    if (run->saving || run->over) {
+        return;                         /* it looks again behind that */
+    }
+
+    pause = ngx_max(NGX_HTTP_CTSEG_WAKE_MS, 2000 / run->region->requests)
+            * (1 + ngx_http_ctseg_nruns / NGX_HTTP_CTSEG_LIVE_RUNS);
+
+    wait = (ngx_msec_int_t) (run->looked_at + pause - ngx_current_msec);
+
+    if (wait < 0) {
+        wait = 0;
+    }
+
+    if (run->beat.timer_set) {
+
+        if ((ngx_msec_int_t) (run->beat.timer.key - ngx_current_msec) <= wait)
+        {
+            return;
+        }
+
+        /* add would keep the old time, which is close to the new one */
+
+        ngx_del_timer(&run->beat);
+    }
+
+    ngx_add_timer(&run->beat, (ngx_msec_t) wait);
 }
 
 

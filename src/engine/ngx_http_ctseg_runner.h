@@ -15,7 +15,7 @@
 
 /* process hook */
 
-void ngx_http_ctseg_runner_init(ngx_http_ctseg_worker_t *worker);
+ngx_int_t ngx_http_ctseg_runner_init(ngx_http_ctseg_worker_t *worker);
 
 /*
  * Take over a run that this process owns in the store (run->owner, just

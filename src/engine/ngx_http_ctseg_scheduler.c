@@ -47,10 +47,11 @@ ngx_http_ctseg_scheduler_init(ngx_http_ctseg_worker_t *worker)
 
     ngx_memzero(s, sizeof(ngx_http_ctseg_scheduler_t));
 
-    ngx_http_ctseg_runner_init(worker);
     ngx_http_ctseg_retry_init();
 
-    if (ngx_http_ctseg_import_init(worker) != NGX_OK) {
+    if (ngx_http_ctseg_runner_init(worker) != NGX_OK
+        || ngx_http_ctseg_import_init(worker) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

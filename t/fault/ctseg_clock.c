@@ -5,7 +5,9 @@
  * named by CTSEG_CLOCK, a native int64.  The file is mapped before main(), so
  * that workers inherit it although nginx takes the name out of their
  * environment.  Clocks that only run forward are left alone, as they are when
- * an operator sets the date.  Written by Ctseg::Clock.
+ * an operator sets the date, but for a second int64: where it is not 0, they
+ * stand still at so many nanoseconds, and no timer fires.  Written by
+ * Ctseg::Clock.
  */
 
 #include <fcntl.h>
@@ -21,7 +23,7 @@
 #include <unistd.h>
 
 
-static const _Atomic int64_t  *ctseg_clock_offset;
+static const _Atomic int64_t  *ctseg_clock_offset;     /* two of them */
 
 
 __attribute__((constructor))
@@ -42,7 +44,7 @@ ctseg_clock_map(void)
     fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd != -1) {
-        p = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+        p = mmap(NULL, 2 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
         (void) close(fd);
     }
 
@@ -71,9 +73,24 @@ ctseg_clock_read(clockid_t id, struct timespec *ts)
         return -1;
     }
 
-    if (ctseg_clock_offset == NULL
-        || (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE))
+    if (ctseg_clock_offset == NULL) {
+        return 0;
+    }
+
+    if (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE
+        || id == CLOCK_MONOTONIC_RAW)
     {
+        ns = atomic_load_explicit(ctseg_clock_offset + 1,
+                                  memory_order_relaxed);
+        if (ns != 0) {
+            ts->tv_sec = ns / 1000000000;
+            ts->tv_nsec = ns % 1000000000;
+        }
+
+        return 0;
+    }
+
+    if (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE) {
         return 0;
     }
 

@@ -11,7 +11,11 @@ package Ctseg::Clock;
 #	$clock->advance(3600);
 #
 # The test itself and the mock of Segment keep the true time.  Monotonic
-# clocks are not touched, so timers take as long as ever.
+# clocks are not touched, so timers take as long as ever, unless
+#
+#	$clock->halt;			# they stand still: no timer fires
+#	$clock->step(0.025);		# those that are due by then
+#	$clock->go;
 
 use strict;
 use warnings;
@@ -19,7 +23,7 @@ use warnings;
 use Exporter qw/ import /;
 use Fcntl ();
 use File::Temp ();
-use Time::HiRes qw/ time /;
+use Time::HiRes qw/ clock_gettime time CLOCK_MONOTONIC /;
 use Time::Local qw/ timegm_modern /;
 
 use Ctseg::Nginx ();
@@ -79,6 +83,26 @@ sub set {
 sub advance {
 	my ($self, $seconds) = @_;
 	return $self->offset($self->{ms} / 1000 + $seconds);
+}
+
+sub halt {
+	my ($self) = @_;
+	return $self->_still(int(clock_gettime(CLOCK_MONOTONIC) * 1e9));
+}
+
+sub step {
+	my ($self, $seconds) = @_;
+	return $self->_still($self->{still} + int($seconds * 1e9));
+}
+
+sub go { return $_[0]->_still(0) }
+
+sub _still {
+	my ($self, $ns) = @_;
+	sysseek $self->{file}, 8, 0;
+	my $n = syswrite $self->{file}, pack 'q', $self->{still} = $ns;
+	die "$self->{dir}/clock: $!\n" unless ($n // 0) == 8;
+	return $self;
 }
 
 # epoch seconds, with a fraction

@@ -318,8 +318,15 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
 
     case CTSEG_ANSWER_SENT:
         batch->state = NGX_HTTP_CTSEG_BATCH_DONE;
-        run->run.paused_ms = 0;
         run->run.refusals = 0;
+
+        if (run->run.paused_ms != 0) {
+
+            /* those that were refused need not wait any more, either */
+
+            run->run.paused_ms = 0;
+            ngx_http_ctseg_run_retry(run);
+        }
 
         if (run->nparts != 0
             && (ngx_msec_int_t) (d->started - run->proof_at) >= 0)

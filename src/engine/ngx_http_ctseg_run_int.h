@@ -17,7 +17,8 @@
 #define NGX_HTTP_CTSEG_RELOAD_MS  5000  /* after a load that failed */
 #define NGX_HTTP_CTSEG_BEAT_MS    1000
 #define NGX_HTTP_CTSEG_LIVE_MS    100   /* the beat of a live run */
-#define NGX_HTTP_CTSEG_WAKE_MS    20    /* it looks no more often than that */
+#define NGX_HTTP_CTSEG_WAKE_MS    20    /* it grows no more often than that */
+#define NGX_HTTP_CTSEG_SAVE_MS    20    /* and progress is saved as often */
 
 /* so many single events refused in a row: then it is not the events, unless
    Segment takes others meanwhile */
@@ -90,7 +91,7 @@ struct ngx_http_ctseg_run_s {
     ngx_event_t                 beat;       /* look for a stop, renew */
     ngx_event_t                 pace;       /* the rate allows more then */
     ngx_msec_t                  beat_at;    /* of the last beat */
-    ngx_msec_t                  looked_at;  /* at the log, for more */
+    ngx_msec_t                  grown_at;   /* the cut, for the last time */
     ngx_msec_t                  quiet;      /* so long nothing has stirred,
                                                though something should */
     ngx_msec_t                  saved_at;   /* of the last put */

@@ -22,6 +22,8 @@ static void ngx_http_ctseg_runner_wake(void);
 static void ngx_http_ctseg_run_wake(ngx_http_ctseg_run_t *run);
 static void ngx_http_ctseg_run_pace_handler(ngx_event_t *ev);
 static void ngx_http_ctseg_run_next_beat(ngx_http_ctseg_run_t *run);
+static void ngx_http_ctseg_run_beat_in(ngx_http_ctseg_run_t *run,
+    ngx_msec_int_t wait);
 static void ngx_http_ctseg_run_beat_handler(ngx_event_t *ev);
 static void ngx_http_ctseg_run_give_up(ngx_http_ctseg_run_t *run);
 static void ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
@@ -114,7 +116,7 @@ ngx_http_ctseg_runner_start(ngx_http_ctseg_worker_t *worker,
     run->live = record->freq == CTSEG_FREQ_LIVE;
     run->loaded = record->cursor;
     run->saved_hi = record->hi;
-    run->saved_at = ngx_current_msec;
+    run->saved_at = ngx_current_msec - NGX_HTTP_CTSEG_SAVE_MS;
     run->beat_at = ngx_current_msec;
 
     ngx_queue_init(&run->batches);
@@ -225,6 +227,28 @@ ngx_http_ctseg_run_pace_handler(ngx_event_t *ev)
 /* ---- settling and saving ---- */
 
 
+/*
+ * Each save is a flush of the disk, so those that come close together are one.
+ * What was sent since the last is sent again after a crash, with the same ids.
+ */
+
+static ngx_uint_t
+ngx_http_ctseg_run_may_save(ngx_http_ctseg_run_t *run)
+{
+    ngx_msec_int_t  wait;
+
+    wait = (ngx_msec_int_t) (run->saved_at + NGX_HTTP_CTSEG_SAVE_MS
+                             - ngx_current_msec);
+    if (wait <= 0) {
+        return 1;
+    }
+
+    ngx_http_ctseg_run_beat_in(run, wait);
+
+    return 0;
+}
+
+
 void
 ngx_http_ctseg_run_settle(ngx_http_ctseg_run_t *run)
 {
@@ -241,7 +265,9 @@ ngx_http_ctseg_run_settle(ngx_http_ctseg_run_t *run)
         if (run->run.cursor == run->run.hi && !run->live) {
             ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_FINISH);
 
-        } else if (run->dirty && !run->unsaved) {
+        } else if (run->dirty && !run->unsaved
+                   && ngx_http_ctseg_run_may_save(run))
+        {
             ngx_http_ctseg_run_save(run, NGX_HTTP_CTSEG_SAVE_PROGRESS);
 
         } else {
@@ -331,7 +357,6 @@ ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
 
     if (run->live) {
         run->woken = 0;
-        run->looked_at = ngx_current_msec;
         ngx_http_ctseg_wake_wait();
     }
 
@@ -395,6 +420,7 @@ ngx_http_ctseg_run_looked(ngx_http_ctseg_run_t *run)
 
         if (save->head > run->run.hi && !save->stopped) {
             run->run.hi = save->head;
+            run->grown_at = ngx_current_msec;
             run->dirty = 1;         /* stored before it is read */
         }
     }
@@ -496,6 +522,27 @@ ngx_http_ctseg_run_next_beat(ngx_http_ctseg_run_t *run)
 }
 
 
+/* the next beat comes then, unless it comes before */
+
+static void
+ngx_http_ctseg_run_beat_in(ngx_http_ctseg_run_t *run, ngx_msec_int_t wait)
+{
+    if (run->beat.timer_set) {
+
+        if ((ngx_msec_int_t) (run->beat.timer.key - ngx_current_msec) <= wait)
+        {
+            return;
+        }
+
+        /* add would keep the old time, which is close to the new one */
+
+        ngx_del_timer(&run->beat);
+    }
+
+    ngx_add_timer(&run->beat, (ngx_msec_t) wait);
+}
+
+
 /*
  * Once a second, and ten times for a live run: has it been stopped or edited,
  * is there more to send, is the lease to be renewed?
@@ -557,7 +604,7 @@ ngx_http_ctseg_run_beat_handler(ngx_event_t *ev)
 
 /*
  * Events came: the beat of each live run comes early, at once when it has not
- * looked for a while.  Half of what the rate allows in requests is left to
+ * grown for a while.  Half of what the rate allows in requests is left to
  * others that send with the same write key.
  */
 
@@ -595,25 +642,9 @@ ngx_http_ctseg_run_wake(ngx_http_ctseg_run_t *run)
     pause = ngx_max(NGX_HTTP_CTSEG_WAKE_MS, 2000 / run->region->requests)
             * (1 + ngx_http_ctseg_nruns / NGX_HTTP_CTSEG_LIVE_RUNS);
 
-    wait = (ngx_msec_int_t) (run->looked_at + pause - ngx_current_msec);
+    wait = (ngx_msec_int_t) (run->grown_at + pause - ngx_current_msec);
 
-    if (wait < 0) {
-        wait = 0;
-    }
-
-    if (run->beat.timer_set) {
-
-        if ((ngx_msec_int_t) (run->beat.timer.key - ngx_current_msec) <= wait)
-        {
-            return;
-        }
-
-        /* add would keep the old time, which is close to the new one */
-
-        ngx_del_timer(&run->beat);
-    }
-
-    ngx_add_timer(&run->beat, (ngx_msec_t) wait);
+    ngx_http_ctseg_run_beat_in(run, ngx_max(wait, 0));
 }
 
 

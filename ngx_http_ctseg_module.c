@@ -11,7 +11,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <sys/random.h>
 
 #include "src/conf/ngx_http_ctseg_conf.h"
 #include "src/bridge/ngx_http_ctseg_stop.h"
@@ -222,14 +221,6 @@ ngx_http_ctseg_init_process(ngx_cycle_t *cycle)
 
     ctseg_owner_self(worker->owner);
     ctseg_zone_system(&worker->zone);
-
-    if (getrandom(worker->producer, sizeof(worker->producer), 0)
-        != sizeof(worker->producer))
-    {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                      "ctseg: getrandom() failed");
-        return NGX_ERROR;
-    }
 
     ngx_memzero(&options, sizeof(options));
     ngx_memzero(&err, sizeof(err));

@@ -49,8 +49,6 @@ struct ngx_http_ctseg_worker_s {
     ngx_cycle_t                 *cycle;
     ngx_log_t                   *log;
     char                         owner[96]; /* this process, for leases */
-    char                         producer[16];  /* random, for appends */
-    uint64_t                     producer_seq;
     ctseg_zone_t                 zone;      /* the account zone */
 
     ngx_uint_t                   held;      /* tasks and runs under way */

@@ -22,9 +22,12 @@
 #include "ngx_http_ctseg_group.h"
 #include "ngx_http_ctseg_reply.h"
 
+#include <sys/random.h>
+
 
 #define NGX_HTTP_CTSEG_GROUP_BYTES   (4 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_GROUP_ITEMS   4096
+#define NGX_HTTP_CTSEG_AHEAD_BYTES   (64 * 1024)
 #define NGX_HTTP_CTSEG_QUEUE_BYTES   (64 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_QUEUE_ITEMS   16384
 #define NGX_HTTP_CTSEG_FORGOT_EVERY  3600       /* s */
@@ -39,8 +42,6 @@ typedef struct {
     ngx_uint_t               nitems;
     size_t                   bytes;
     ngx_http_ctseg_group_t  *group[2];
-    ngx_uint_t               turn;
-    ngx_uint_t               busy;      /* a group is in a thread */
     time_t                   forgot;    /* when it was told last */
 } ngx_http_ctseg_queue_t;
 
@@ -189,6 +190,14 @@ ngx_http_ctseg_collect_init(ngx_http_ctseg_worker_t *worker)
                                             ngx_http_ctseg_group_thread,
                                             ngx_http_ctseg_collect_done);
         if (q->group[i] == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (getrandom(q->group[i]->producer, CTSEG_PRODUCER_LEN, 0)
+            != CTSEG_PRODUCER_LEN)
+        {
+            ngx_log_error(NGX_LOG_EMERG, worker->log, ngx_errno,
+                          "ctseg: getrandom() failed");
             return NGX_ERROR;
         }
     }
@@ -470,13 +479,34 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
     q->bytes += item->body.len;
     item->weight = ngx_http_ctseg_collect_weight(item);
 
-    if (!q->busy) {
-        ngx_http_ctseg_collect_start(worker);
-    }
+    ngx_http_ctseg_collect_start(worker);
 
     if (copy) {
         ngx_http_finalize_request(r, NGX_OK);
     }
+}
+
+
+/*
+ * Who may be the next.  While one group is committed, what comes is gathered
+ * to be committed at once; but where there is much to parse, that need not
+ * wait for the disk.
+ */
+
+static ngx_http_ctseg_group_t *
+ngx_http_ctseg_collect_idle(ngx_http_ctseg_queue_t *q)
+{
+    if (q->group[0]->busy && q->group[1]->busy) {
+        return NULL;
+    }
+
+    if ((q->group[0]->busy || q->group[1]->busy)
+        && q->bytes < NGX_HTTP_CTSEG_AHEAD_BYTES)
+    {
+        return NULL;
+    }
+
+    return q->group[q->group[0]->busy];
 }
 
 
@@ -495,12 +525,11 @@ ngx_http_ctseg_collect_start(ngx_http_ctseg_worker_t *worker)
 
 again:
 
-    if (q->head == NULL || q->busy) {
+    group = q->head == NULL ? NULL : ngx_http_ctseg_collect_idle(q);
+
+    if (group == NULL) {
         return;
     }
-
-    group = q->group[q->turn];
-    q->turn = !q->turn;
 
     bytes = 0;
     weight = 0;
@@ -518,7 +547,7 @@ again:
              && weight + (*last)->weight <= NGX_HTTP_CTSEG_GROUP_BYTES);
 
     group->items = q->head;
-    group->seq = ++worker->producer_seq;
+    group->seq++;
 
     q->head = *last;
     *last = NULL;
@@ -529,7 +558,7 @@ again:
 
     q->nitems -= n;
     q->bytes -= bytes;
-    q->busy = 1;
+    group->busy = 1;
 
     if (ngx_http_ctseg_task_post(&group->task) == NGX_OK) {
         return;
@@ -537,7 +566,7 @@ again:
 
     /* the pool's queue is full: say so to these, the next may fare better */
 
-    q->busy = 0;
+    group->busy = 0;
     item = group->items;
     group->items = NULL;
 
@@ -631,7 +660,7 @@ ngx_http_ctseg_collect_done(ngx_http_ctseg_task_t *task)
 
     /* the next commit first: it overlaps with answering this one */
 
-    ngx_http_ctseg_queue.busy = 0;
+    g->busy = 0;
     ngx_http_ctseg_collect_start(task->worker);
 
     while (item != NULL) {

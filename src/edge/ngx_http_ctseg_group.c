@@ -452,7 +452,7 @@ ngx_http_ctseg_group_try(ngx_http_ctseg_group_t *g, ctseg_marks_t *marks)
     /* with the same sequence an append is idempotent: repeat unclear ones */
 
     for (tries = 0; /* void */ ; tries++) {
-        rc = ctseg_store_append_marked(worker->store, 0, worker->producer,
+        rc = ctseg_store_append_marked(worker->store, 0, g->producer,
                                        g->seq, g->blocks.blocks,
                                        g->blocks.nblocks, marks,
                                        ctseg_mono_ms()

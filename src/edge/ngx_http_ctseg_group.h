@@ -51,12 +51,15 @@ typedef struct {
 } ngx_http_ctseg_own_t;
 
 
-/* two of them take turns, each keeps its memory */
+/* there are two; each keeps its memory, and is a producer of its own, since
+   both may append at the same time */
 
 typedef struct {
     ngx_http_ctseg_task_t   task;
     ngx_http_ctseg_item_t  *items;
+    char                    producer[CTSEG_PRODUCER_LEN];
     uint64_t                seq;
+    ngx_uint_t              busy;       /* it is in a thread */
     ctseg_upload_t          upload;
     ctseg_blocks_t          blocks;
     uint32_t                nevents;    /* in the blocks */

@@ -9,6 +9,10 @@
 
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 
 /* remainders of all bytes, polynomial 0x1edc6f41 reflected */
 
@@ -95,24 +99,73 @@ ctseg_crc32c_soft(uint32_t crc, const unsigned char *p, size_t len)
 
 #if defined(__x86_64__)
 
-__attribute__((target("sse4.2")))
+/*
+ * The instruction takes three cycles and another one can begin in each, so
+ * three stretches are done side by side.  What comes in front of n more bytes
+ * counts x^8n times as much: the product with x^(8n - 33), which the
+ * instruction itself brings back to 32 bits (V. Gopal et al., "Fast CRC
+ * Computation for iSCSI Polynomial Using CRC32 Instruction", Intel 2011).
+ */
+
+#define CTSEG_CRC32C_STRETCH  512       /* bytes */
+#define CTSEG_CRC32C_ONE      0xdd7e3b0c  /* x^(8 * 512 - 33), reflected */
+#define CTSEG_CRC32C_TWO      0x170076fa  /* x^(8 * 1024 - 33) */
+
+
+__attribute__((target("sse4.2,pclmul")))
+static uint64_t
+ctseg_crc32c_before(uint64_t crc, long long factor)
+{
+    __m128i  product;
+
+    product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long) crc),
+                                   _mm_cvtsi64_si128(factor), 0);
+
+    return (uint64_t) _mm_cvtsi128_si64(product);
+}
+
+
+__attribute__((target("sse4.2,pclmul")))
 static uint32_t
 ctseg_crc32c_hard(uint32_t crc, const unsigned char *p, size_t len)
 {
-    uint64_t  wide, word;
+    size_t    i;
+    uint64_t  a, b, c, word[3];
 
-    wide = crc;
+    a = crc;
+
+    while (len >= 3 * CTSEG_CRC32C_STRETCH) {
+        b = 0;
+        c = 0;
+
+        for (i = 0; i < CTSEG_CRC32C_STRETCH; i += 8) {
+            memcpy(&word[0], p + i, 8);
+            memcpy(&word[1], p + i + CTSEG_CRC32C_STRETCH, 8);
+            memcpy(&word[2], p + i + 2 * CTSEG_CRC32C_STRETCH, 8);
+
+            a = _mm_crc32_u64(a, word[0]);
+            b = _mm_crc32_u64(b, word[1]);
+            c = _mm_crc32_u64(c, word[2]);
+        }
+
+        a = ctseg_crc32c_before(a, CTSEG_CRC32C_TWO)
+            ^ ctseg_crc32c_before(b, CTSEG_CRC32C_ONE);
+        a = _mm_crc32_u64(0, a) ^ c;
+
+        p += 3 * CTSEG_CRC32C_STRETCH;
+        len -= 3 * CTSEG_CRC32C_STRETCH;
+    }
 
     for ( /* void */ ; len >= 8; len -= 8) {
-        memcpy(&word, p, 8);
-        wide = __builtin_ia32_crc32di(wide, word);
+        memcpy(&word[0], p, 8);
+        a = _mm_crc32_u64(a, word[0]);
         p += 8;
     }
 
-    crc = (uint32_t) wide;
+    crc = (uint32_t) a;
 
     for ( /* void */ ; len != 0; len--) {
-        crc = __builtin_ia32_crc32qi(crc, *p++);
+        crc = _mm_crc32_u8(crc, *p++);
     }
 
     return crc;
@@ -126,7 +179,9 @@ ctseg_crc32c(uint32_t crc, const void *data, size_t len)
 {
 #if defined(__x86_64__)
 
-    if (__builtin_cpu_supports("sse4.2")) {
+    if (__builtin_cpu_supports("sse4.2")
+        && __builtin_cpu_supports("pclmul"))
+    {
         return ~ctseg_crc32c_hard(~crc, data, len);
     }
 

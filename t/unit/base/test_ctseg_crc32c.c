@@ -83,12 +83,39 @@ test_pieces(void **state)
 }
 
 
+/* long enough for stretches side by side, and the rest behind them */
+
+static void
+test_stretches(void **state)
+{
+    size_t                from, len;
+    uint32_t              seed;
+    static unsigned char  data[8192];
+
+    (void) state;
+
+    for (from = 0, seed = 1; from < sizeof(data); from++) {
+        seed = seed * 1103515245 + 12345;
+        data[from] = (unsigned char) (seed >> 16);
+    }
+
+    for (from = 0; from < 9; from++) {
+        for (len = 1500; len < sizeof(data) - from; len += 1 + len / 200) {
+            assert_true(ctseg_crc32c((uint32_t) len, data + from, len)
+                        == (uint32_t) ~ctseg_crc32c_soft(~(uint32_t) len,
+                                                         data + from, len));
+        }
+    }
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_pieces)
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_stretches)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

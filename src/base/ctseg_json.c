@@ -84,6 +84,18 @@ ctseg_json_emit(ctseg_json_scan_t *s, ctseg_json_token_t *t, size_t start,
 }
 
 
+/* yajl reports the input's own bytes wherever it can: then these tell where
+   they are, and faster than it does */
+
+static inline bool
+ctseg_json_place(const ctseg_json_scan_t *s, const char *text, size_t *start)
+{
+    *start = (size_t) ((uintptr_t) text - (uintptr_t) s->in.data);
+
+    return *start < s->in.len;
+}
+
+
 /* a token whose length is known: it ends where yajl stands */
 
 static int
@@ -128,9 +140,15 @@ ctseg_json_on_number(void *ctx, const char *text, size_t len)
     ctseg_json_scan_t   *s = ctx;
     ctseg_json_token_t   t = { .type = CTSEG_JSON_NUMBER };
 
+    size_t               start;
+
     t.depth = s->depth;
     t.text.data = text;
     t.text.len = len;
+
+    if (ctseg_json_place(s, text, &start)) {
+        return ctseg_json_emit(s, &t, start, start + len);
+    }
 
     return ctseg_json_fixed(s, &t, len);
 }
@@ -287,22 +305,16 @@ ctseg_json_text(ctseg_json_scan_t *s, ctseg_json_token_t *t, const char *text,
     size_t len)
 {
     size_t       start, end;
-    uintptr_t    at, first;
     ctseg_str_t  inside;
 
     t->text.data = text;
     t->text.len = len;
 
-    at = (uintptr_t) text;
-    first = (uintptr_t) s->in.data;
+    if (ctseg_json_place(s, text, &start)) {
 
-    if (at > first && at - first < s->in.len) {
+        /* without escapes, and never the first byte, which is a quote */
 
-        /* without escapes yajl reports the input's own bytes */
-
-        start = (size_t) (at - first) - 1;
-
-        return ctseg_json_emit(s, t, start, start + len + 2);
+        return ctseg_json_emit(s, t, start - 1, start + len + 1);
     }
 
     end = ctseg_json_consumed(s);

@@ -27,7 +27,7 @@
 
 #define NGX_HTTP_CTSEG_GROUP_BYTES   (4 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_GROUP_ITEMS   4096
-#define NGX_HTTP_CTSEG_AHEAD_BYTES   (64 * 1024)
+#define NGX_HTTP_CTSEG_AHEAD_BYTES   (512 * 1024)
 #define NGX_HTTP_CTSEG_QUEUE_BYTES   (64 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_QUEUE_ITEMS   16384
 #define NGX_HTTP_CTSEG_FORGOT_EVERY  3600       /* s */
@@ -42,6 +42,7 @@ typedef struct {
     ngx_uint_t               nitems;
     size_t                   bytes;
     ngx_http_ctseg_group_t  *group[2];
+    ngx_event_t              next;      /* starts what has been gathered */
     time_t                   forgot;    /* when it was told last */
 } ngx_http_ctseg_queue_t;
 
@@ -54,6 +55,7 @@ static void ngx_http_ctseg_collect_count(ngx_http_request_t *r,
     ngx_uint_t status);
 static void ngx_http_ctseg_collect_start(ngx_http_ctseg_worker_t *worker);
 static void ngx_http_ctseg_collect_done(ngx_http_ctseg_task_t *task);
+static void ngx_http_ctseg_collect_next(ngx_event_t *ev);
 static void ngx_http_ctseg_collect_answer(ngx_http_ctseg_item_t *item);
 
 
@@ -183,6 +185,9 @@ ngx_http_ctseg_collect_init(ngx_http_ctseg_worker_t *worker)
 
     ngx_memzero(q, sizeof(ngx_http_ctseg_queue_t));
     q->tail = &q->head;
+    q->next.handler = ngx_http_ctseg_collect_next;
+    q->next.data = &worker->dummy;
+    q->next.log = worker->log;
 
     for (i = 0; i < 2; i++) {
         q->group[i] = ngx_http_ctseg_task_create(worker,
@@ -479,7 +484,9 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
     q->bytes += item->body.len;
     item->weight = ngx_http_ctseg_collect_weight(item);
 
-    ngx_http_ctseg_collect_start(worker);
+    if (!q->next.posted) {
+        ngx_http_ctseg_collect_start(worker);
+    }
 
     if (copy) {
         ngx_http_finalize_request(r, NGX_OK);
@@ -658,20 +665,40 @@ ngx_http_ctseg_collect_done(ngx_http_ctseg_task_t *task)
     ngx_http_ctseg_collect_figures(g);
     ngx_http_ctseg_collect_forgotten(g);
 
-    /* the next commit first: it overlaps with answering this one */
-
     g->busy = 0;
-    ngx_http_ctseg_collect_start(task->worker);
 
     while (item != NULL) {
         next = item->next;
         ngx_http_ctseg_collect_answer(item);
         item = next;
     }
+
+    /*
+     * Who has an answer may have the next body ready.  These are read before
+     * the next group begins: a flush of the disk costs more than the little
+     * that it waits.
+     */
+
+    if (!ngx_http_ctseg_queue.next.posted) {
+        ngx_http_ctseg_hold(task->worker);
+        ngx_post_event(&ngx_http_ctseg_queue.next, &ngx_posted_next_events);
+    }
 }
 
 
 /* answers and frees the item */
+
+static void
+ngx_http_ctseg_collect_next(ngx_event_t *ev)
+{
+    ngx_http_ctseg_worker_t  *worker;
+
+    worker = ngx_http_ctseg_worker();
+
+    ngx_http_ctseg_collect_start(worker);
+    ngx_http_ctseg_release(worker);
+}
+
 
 static void
 ngx_http_ctseg_collect_answer(ngx_http_ctseg_item_t *item)

@@ -77,7 +77,7 @@ export CTSEG_DEPS
 help: ## this list
 	@echo "usage: make TARGET [VARIABLE=value]"
 	@echo
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1	\2/p' Makefile
 	@echo
 	@echo "TESTS=\"t/30-api.t\" narrows the tests, V=1 shows every line."
 	@echo "Packages that are missing are installed by apt-get first;"
@@ -263,9 +263,49 @@ screenshots: prepare ## pictures of the dashboard: build/screenshots
 	@CTSEG_BUILD=$(OUT) CTSEG_MODULE=$(MODULE) \
 		t/tools/screenshots.pl $(OUT)/screenshots
 
+
+# ---- the benchmark ----
+
+BENCH :=	$(patsubst t/bench/%.c,$(OUT)/bench/%,$(wildcard t/bench/*.c))
+YARD =		ngx_http_ctseg_yard_module
+BENCH_CFLAGS =	-std=c11 -D_GNU_SOURCE -g -O2 $(WARN)
+ROWS ?=
+RUNS ?=
+
 .PHONY: bench
-bench: deps-bench build ## throughput of collecting and exporting on this machine
-	@t/bench/run.sh
+bench: deps-bench build benches ## every figure of docs/performance.md on this machine; ROWS=1,3,8 RUNS=3
+	@BUILD=$(OUT) perl t/bench/bench.pl $(if $(ROWS),--rows $(ROWS)) \
+		$(if $(RUNS),--runs $(RUNS))
+
+.PHONY: bench-quick
+bench-quick: deps-bench build benches ## the same in a minute, to see that no event is lost
+	@BUILD=$(OUT) perl t/bench/bench.pl --quick \
+		$(if $(ROWS),--rows $(ROWS))
+
+.PHONY: benches
+benches: $(BENCH) $(OUT)/bench/$(YARD).so
+
+$(OUT)/bench/%: t/bench/%.c | deps-bench
+	@mkdir -p $(@D)
+	@echo "cc $<"
+	@$(CC) $(BENCH_CFLAGS) $< -o $@
+
+# the yardstick is built as the module is, in a directory of its own
+
+$(OUT)/bench/$(YARD).so: $(wildcard t/bench/yard/*) \
+		$(wildcard $(NGINX_SRC)/conf_flags) | deps-bench
+	@rm -rf $(OUT)/bench/nginx
+	@mkdir -p $(OUT)/bench/nginx
+	@echo "configuring, see $(patsubst $(CURDIR)/%,%,$(OUT))/bench/configure.log"
+	@cd $(NGINX_SRC) && . ./conf_flags && CC="$(CC)" ./configure \
+		--with-cc-opt="$(CC_OPT)" --with-ld-opt="$(LD_OPT)" \
+		"$${NGX_CONF_FLAGS[@]}" \
+		--add-dynamic-module=$(CURDIR)/t/bench/yard \
+		--builddir=$(OUT)/bench/nginx > $(OUT)/bench/configure.log \
+		2>&1 || { tail -n 20 $(OUT)/bench/configure.log; exit 1; }
+	@+$(MAKE) $(if $(V),,-s) -f $(OUT)/bench/nginx/Makefile \
+		-C $(NGINX_SRC) modules
+	@cp $(OUT)/bench/nginx/$(YARD).so $@
 
 
 # ---- the plain C and its tests ----

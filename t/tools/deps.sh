@@ -19,7 +19,7 @@ case "${1-build}" in
     test)   need="$build $run libcmocka-dev openssl tzdata"
             need="$need nodejs npm chromium" ;;
     lint)   need="$build $run libcmocka-dev cppcheck nodejs npm" ;;
-    bench)  need="$build $run wrk procps" ;;
+    bench)  need="$build $run" ;;
     fuzz)   need="$build clang libclang-rt-dev" ;;
     *)      echo "usage: $0 build|test|lint|bench|demo|fuzz" >&2
             exit 2 ;;

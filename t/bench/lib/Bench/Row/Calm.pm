@@ -1,0 +1,216 @@
+package Bench::Row::Calm;
+
+# Rows 6, 7, 10, 13 and 16: what ctseg does to others and to the machine, and
+# what it does when Segment is away.
+
+use strict;
+use warnings;
+
+use Time::HiRes qw/ sleep time /;
+
+use Bench::Proc;
+use Bench::Table;
+
+sub measures {
+	return ([ 'neighbors', [ 6 ], \&neighbors ],
+		[ 'rest', [ 10 ], \&rest ],
+		[ 'outage', [ '13a', '13b' ], \&outage ],
+		[ 'written', [ '16a', '16b', '16c' ], \&written ],
+		[ 'memory', [ 7 ], \&memory ]);
+}
+
+# Other requests of the same worker, 500/s, while 20,000 events/s come in: to
+# the yardstick first, then to ctseg, with an export of the whole log and a
+# live one beside it.
+
+sub neighbors {
+	my ($bench, $table) = @_;
+	my $seconds = $bench->size('open');
+	my @intake = ('-n' => 20, '-c' => 16, '-r' => 1000,
+		'-d' => $seconds + 0.6);
+	my @plain = ('-c' => 8, '-r' => 500, '-d' => $seconds);
+	my $s = $bench->stage('big');
+
+	my $beside = sub {
+		my ($path) = @_;
+		my $intake = $s->load_start($path, @intake);
+		sleep 0.3;
+		my $plain = $s->load('/plain', @plain);
+		return ($plain, $s->loaded($intake));
+	};
+	my ($yard) = $beside->('/yard');
+
+	my $all = $s->days(60, 0);
+	$s->until($all, sub { $_[0]{last_run} });
+	my $live = $s->live;
+	my ($plain, $intake) = $beside->('/1/upload');
+	my $still = $s->call('GET', "/exports/$all");
+	$s->call('POST', "/exports/$all/stop") if $still->{status} ne 'DONE';
+
+	my $e = $s->until($live, sub {
+		$_[0]{progress}{sent} >= $intake->{acks}
+	});
+	my $sent = $e->{progress}{sent};
+	$bench->fault("live: $sent events sent, $intake->{acks} taken")
+		if $sent != $intake->{acks};
+	$s->until($all, sub { $_[0]{status} =~ /DONE|STOPPED/ });
+	$bench->end($s);
+
+	$table->add(6, $plain->{p99_us} / $yard->{p99_us},
+		'p99 ms' => $plain->{p99_us} / 1000,
+		'yardstick p99 ms' => $yard->{p99_us} / 1000,
+		'p50 ms' => $plain->{p50_us} / 1000,
+		'yardstick p50 ms' => $yard->{p50_us} / 1000,
+		'% of the log exported meanwhile'
+			=> $still->{progress}{percent});
+	return;
+}
+
+# live, 20 events/s, each alone
+
+sub rest {
+	my ($bench, $table) = @_;
+	my ($acks, $arrivals) = map { $bench->dir . "/$_" }
+		qw/ acks arrivals /;
+	my $events = 20 * $bench->size('rest');
+	my $s = $bench->stage('new', room => $events,
+		arrivals => $arrivals);
+	$s->live;
+	$s->load('/1/upload', '-n' => 1, '-c' => 4, '-r' => 20,
+		'-e' => $events, '-a' => $acks);
+	$s->arrived($s->{acked});
+	$bench->end($s);
+
+	my @ack = unpack 'q*', Bench::Proc::slurp($acks);
+	my @arrival = unpack 'q*', Bench::Proc::slurp($arrivals);
+	my @ms = map { $arrival[$_] > $ack[$_]
+		? ($arrival[$_] - $ack[$_]) / 1e6 : 0 }
+		grep { $ack[$_] && $arrival[$_] } 0 .. $#ack;
+	$bench->fault(@ms . " times of $events events")
+		if @ms != $events;
+	unlink $acks, $arrivals;
+
+	$table->add(10, Bench::Table::part(0.99, @ms),
+		'p50' => Bench::Table::part(0.5, @ms),
+		'most' => Bench::Table::part(1, @ms), 'events' => scalar @ms);
+	return;
+}
+
+# Segment's side answers 503 for a while
+
+sub outage {
+	my ($bench, $table) = @_;
+	my $seconds = $bench->size('outage');
+	my $s = $bench->stage('new');
+	$s->live;
+	$s->answer(503);
+	my $load = $s->load('/1/upload', '-n' => 1, '-c' => 16, '-r' => 1000,
+		'-d' => $seconds);
+	my $before = $s->stats;
+	$s->answer(200);
+	my $since = time;
+	$s->arrived(1, 90);
+	my $first = time - $since;
+	$s->arrived($s->{acked}, 60);
+	my $all = time - $since;
+	$bench->end($s);
+	$bench->fault("$before->{distinct} events arrived meanwhile")
+		if $before->{distinct};
+
+	$table->add('13a', $first, 'outage, s' => $seconds,
+		'events waiting' => $load->{acks});
+	$table->add('13b', $all - $first);
+	return;
+}
+
+# bytes that the kernel had to write on the worker's account
+
+sub written {
+	my ($bench, $table) = @_;
+	my $seconds = $bench->size('open');
+	for my $case ([ '16a', 1, 10 ], [ '16b', 1, 1000 ],
+		[ '16c', 50, 1000 ])
+	{
+		my ($row, $events, $posts) = @$case;
+		my $s = $bench->stage('new');
+		my $worker = $s->nginx->worker;
+		my $device = device($bench->dir);
+		my $before = Bench::Proc::written($worker);
+		my $r = $s->load('/1/upload', '-n' => $events, '-c' => 16,
+			'-r' => $posts, '-d' => $seconds);
+		my $bytes = Bench::Proc::written($worker) - $before;
+		my $after = device($bench->dir);
+		my $commits = $s->call('GET', '/status')
+			->{store}{events}{commits};
+		$bench->end($s);
+		$table->add($row, $bytes / $r->{bytes},
+			'events a commit' => $r->{acks} / $commits,
+			'events/s' => $r->{rate},
+			defined $device ? ('of the whole device'
+				=> ($after - $device) / $r->{bytes}) : ());
+	}
+	return;
+}
+
+# bytes written so far to the device where the directory is, by whomever
+
+sub device {
+	my ($dir) = @_;
+	my $id = (stat $dir)[0] // return;
+	my @f = split ' ', Bench::Proc::slurp(sprintf
+		'/sys/dev/block/%d:%d/stat', $id >> 8 & 0xfff,
+		$id & 0xff | $id >> 12 & 0xfff00);
+	return @f > 6 ? $f[6] * 512 : undef;
+}
+
+# Memory of the worker's own, looked at every 50 ms: a long log, many exports
+# that wait for their day, one of everything and a live one under way, events
+# coming in, and Segment away.
+
+sub memory {
+	my ($bench, $table) = @_;
+	my $seconds = $bench->size('outage');
+	my $s = $bench->stage('big');
+	my $worker = $s->nginx->worker;
+	my ($most, $looks) = (0, 0);
+	my $look = sub {
+		my $kb = Bench::Proc::private_kb($worker);
+		$most = $kb if $kb > $most;
+		$looks++;
+		return $kb / 1024;
+	};
+	my $rest = $look->();
+
+	for (1 .. $bench->size('exports')) {
+		$s->export({ kind => 'recurring', every_hours => 4,
+			start_date => Bench::Stage::day(-2) });
+	}
+	my $many = $look->();
+
+	$s->days(60, 0);
+	$s->live;
+	my $during = sub {
+		my $load = $s->load_start('/1/upload', '-n' => 1, '-c' => 16,
+			'-r' => 1000, '-d' => $seconds);
+		until ($load->{proc}->ended) {
+			$look->();
+			sleep 0.05;
+		}
+		$s->loaded($load);
+	};
+	$s->answer(503);
+	$during->();
+	my $away = $most / 1024;
+	$s->answer(200);
+	$during->();
+	my $after = $look->();
+	$bench->end($s);
+
+	$table->add(7, $most / 1024, 'at rest' => $rest,
+		$bench->size('exports') . ' exports' => $many,
+		'outage of ' . $seconds . ' s' => $away, 'after' => $after,
+		'looks' => $looks);
+	return;
+}
+
+1;

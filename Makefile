@@ -266,7 +266,7 @@ screenshots: prepare ## pictures of the dashboard: build/screenshots
 
 # ---- the benchmark ----
 
-BENCH :=	$(patsubst t/bench/%.c,$(OUT)/bench/%,$(wildcard t/bench/*.c))
+BENCH :=	$(addprefix $(OUT)/bench/,load segment disk)
 YARD =		ngx_http_ctseg_yard_module
 BENCH_CFLAGS =	-std=c11 -D_GNU_SOURCE -g -O2 $(WARN)
 ROWS ?=
@@ -285,10 +285,14 @@ bench-quick: deps-bench build benches ## the same in a minute, to see that no ev
 .PHONY: benches
 benches: $(BENCH) $(OUT)/bench/$(YARD).so
 
-$(OUT)/bench/%: t/bench/%.c | deps-bench
+$(OUT)/bench/load: $(wildcard t/bench/load*.c)
+$(OUT)/bench/segment: $(wildcard t/bench/segment*.c t/bench/scan*.c)
+$(OUT)/bench/disk: t/bench/disk.c
+
+$(BENCH): $(wildcard t/bench/*.h) | deps-bench
 	@mkdir -p $(@D)
-	@echo "cc $<"
-	@$(CC) $(BENCH_CFLAGS) $< -o $@
+	@echo "cc $(@F)"
+	@$(CC) $(BENCH_CFLAGS) $(filter %.c,$^) -o $@
 
 # the yardstick is built as the module is, in a directory of its own
 

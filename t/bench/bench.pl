@@ -61,7 +61,7 @@ my $began = time;
 my %disk;
 print versions(), "\n";
 
-for my $run (1 .. $runs) {
+RUN: for my $run (1 .. $runs) {
 	disk($bench, \%disk);
 	delete $bench->{drained};
 	for my $m (@measures) {
@@ -73,6 +73,10 @@ for my $run (1 .. $runs) {
 				$bench->abandon };
 		$bench->say(sprintf 'run %d of %d, %s: %.1f s', $run, $runs,
 			$name, time - $since);
+
+		# what comes after a fault shows nothing
+
+		last RUN if $bench->faults;
 	}
 }
 $bench->clean;
@@ -135,8 +139,7 @@ sub disk {
 		$bench->fault("disk said nothing: $text");
 		return;
 	}
-	push @{$all->{$_}}, $r->{$_} for grep { !ref $r->{$_}
-		&& $r->{$_} =~ /^[\d.]+$/ } keys %$r;
+	push @{$all->{$_}}, $r->{$_} for grep { /_us$/ } keys %$r;
 	unlink $file, "$file.out";
 	return;
 }

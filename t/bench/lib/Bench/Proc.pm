@@ -110,6 +110,10 @@ sub cpu {
 	return $sum / $ticks;
 }
 
+# what that is counted in
+
+sub tick { return 1 / $ticks }
+
 # private memory in KB, and bytes that went to the disk on its account
 
 sub private_kb {

@@ -17,8 +17,8 @@ use Bench::Stage;
 
 # names of the catalog that are not in the mix of the load
 
-our $seldom = 'App Version Changed';	# 1 % of a store's events
-our $late = 'UTM Visited';		# 1,000 events behind all others
+our $seldom = 'App Uninstalled';	# 1 % of a store's events
+our $late = 'Channel Unsubscribed';	# 1,000 events at the end
 
 my %size = (
 	full => {

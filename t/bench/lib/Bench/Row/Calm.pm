@@ -188,7 +188,7 @@ sub memory {
 	my $many = $look->();
 
 	$s->days(60, 0);
-	$s->live;
+	my $live = $s->live;
 	my $during = sub {
 		my $load = $s->load_start('/1/upload', '-n' => 1, '-c' => 16,
 			'-r' => 1000, '-d' => $seconds);
@@ -203,6 +203,8 @@ sub memory {
 	my $away = $most / 1024;
 	$s->answer(200);
 	$during->();
+	$s->until($live, sub { $look->();
+		$_[0]{progress}{sent} >= $s->{acked} });
 	my $after = $look->();
 	$bench->end($s);
 

@@ -22,10 +22,10 @@ sub _through {
 	my ($bench, $events, @load) = @_;
 	my $s = $bench->stage('new');
 
-	my $cpu = $s->nginx->cpu;
-	my $yard = $s->yard(@load, '-d' => $bench->size('yard'));
-	my %r = (yard => $yard, yard_cpu => ($s->nginx->cpu - $cpu)
-		/ $yard->{acks} * 1e6);
+	my %r;
+	$r{yard_cpu} = $s->cpu_of(sub {
+		$r{yard} = $s->yard(@load, '-d' => $bench->size('yard'));
+	}) / $r{yard}{acks} * 1e6;
 
 	$s->live;
 	$s->reset;

@@ -71,7 +71,7 @@ sub _await_segment {
 sub end {
 	my ($self) = @_;
 	my $stats = $self->stats;
-	for my $what (qw/ doubled unknown broken over_limit /) {
+	for my $what (qw/ doubled unknown over_limit /) {
 		$self->{fault}->("$stats->{$what} $what at Segment's side")
 			if $stats->{$what};
 	}

@@ -109,9 +109,9 @@ sub outage {
 	my $before = $s->stats;
 	$s->answer(200);
 	my $since = time;
-	$s->arrived(1, 90);
+	$s->arrived(1, 120);
 	my $first = time - $since;
-	$s->arrived($s->{acked}, 60);
+	$s->arrived($s->{acked}, 120);
 	my $all = time - $since;
 	$bench->end($s);
 	$bench->fault("$before->{distinct} events arrived meanwhile")

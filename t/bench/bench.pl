@@ -50,11 +50,17 @@ for my $file (qw{ ngx_http_ctseg_module.so bench/load bench/segment
 my $bench = Bench::Run->new(build => $build, quick => $o{quick},
 	big => $o{events} && 1e6 * $o{events}, outage => $o{outage});
 my $table = Bench::Table->new;
+my %measure = map { $_->[0] => $_ } Bench::Row::Intake->measures,
+	Bench::Row::Export->measures, Bench::Row::Calm->measures,
+	Bench::Row::Large->measures;
+
+# those that read the long log follow each other, while it is in the cache
+
 my @measures = grep {
 	!%wanted || grep { $wanted{$_} || $wanted{$_ =~ s/[a-z]$//r} }
 		@{$_->[1]};
-} Bench::Row::Intake->measures, Bench::Row::Export->measures,
-	Bench::Row::Calm->measures, Bench::Row::Large->measures;
+} @measure{qw/ batched single latency rest outage written far drain skip
+	neighbors memory start length /};
 @measures or die "there is no such row\n";
 
 my $began = time;
@@ -64,6 +70,7 @@ print versions(), "\n";
 RUN: for my $run (1 .. $runs) {
 	disk($bench, \%disk);
 	delete $bench->{drained};
+	$bench->forget('small');
 	for my $m (@measures) {
 		my ($name, undef, $code) = @$m;
 		my $since = time;

@@ -141,6 +141,15 @@ sub _filled {
 	return $store;
 }
 
+# it is made anew when it is asked for again
+
+sub forget {
+	my ($self, $name) = @_;
+	my $store = delete $self->{store}{$name} or return;
+	File::Path::remove_tree($store->{path}, "$store->{path}.state");
+	return;
+}
+
 # Events of 60 days in their order, one of a hundred with a name of its own;
 # behind them a few with another one, of now.
 

@@ -25,7 +25,7 @@ sub measures {
 
 sub drain {
 	my ($bench, $table) = @_;
-	my $s = $bench->stage('small');
+	my $s = $bench->stage('small')->warm;
 	my $events = $s->{next};
 	my $run;
 	my $cpu = $s->cpu_of(sub {
@@ -63,7 +63,7 @@ sub skip {
 	my ($bench, $table) = @_;
 	drain($bench, Bench::Table->new) unless $bench->{drained};
 
-	my $s = $bench->stage('big');
+	my $s = $bench->stage('big')->warm;
 	for my $case ([ '9a', 60, 0, events => { set => 'selected',
 		names => [ $Bench::Run::seldom ] } ], [ '9b', 30, 30 ])
 	{

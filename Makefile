@@ -311,6 +311,54 @@ $(OUT)/bench/$(YARD).so: $(wildcard t/bench/yard/*) \
 		-C $(NGINX_SRC) modules
 	@cp $(OUT)/bench/nginx/$(YARD).so $@
 
+# what the benchmark measures with: each file of t/bench with a main() is a
+# program in build/bench, and may use the other ones
+
+BENCH_FILES :=	$(sort $(wildcard t/bench/*.c))
+BENCH_MAINS :=	$(if $(BENCH_FILES),$(shell grep -l '^main\>' $(BENCH_FILES)))
+BENCH_BINS :=	$(patsubst t/bench/%.c,$(OUT)/bench/%,$(BENCH_MAINS))
+BENCH_OBJS :=	$(patsubst t/bench/%.c,$(OUT)/bench/obj/%.o, \
+			$(filter-out $(BENCH_MAINS),$(BENCH_FILES)))
+BENCH_CFLAGS =	-std=c11 -D_GNU_SOURCE -g -O2 $(WARN)
+YARD_NAME =	ngx_http_ctseg_yard_module
+YARD =		$(OUT)/bench/$(YARD_NAME).so
+YARD_FILES :=	$(addprefix t/bench/yard/,config $(YARD_NAME).c)
+
+.PHONY: bench-tools
+bench-tools: $(BENCH_BINS) $(YARD)
+
+$(OUT)/bench/obj/%.o: t/bench/%.c $(wildcard t/bench/*.h) | deps-build
+	@mkdir -p $(@D)
+	@echo "cc $<"
+	@$(CC) $(BENCH_CFLAGS) -c $< -o $@
+
+$(OUT)/bench/libbench.a: $(BENCH_OBJS)
+	@mkdir -p $(@D)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BENCH_BINS): $(OUT)/bench/%: t/bench/%.c $(OUT)/bench/libbench.a \
+		$(wildcard t/bench/*.h) | deps-build
+	@echo "cc $<"
+	@$(CC) $(BENCH_CFLAGS) $< $(OUT)/bench/libbench.a -o $@
+
+# the yardstick is built as the module is
+
+$(YARD): $(YARD_FILES) $(OUT)/inputs \
+		$(wildcard $(NGINX_SRC)/conf_flags) | deps-build
+	@rm -rf $(OUT)/bench/yard
+	@mkdir -p $(OUT)/bench/yard
+	@cd $(NGINX_SRC) && . ./conf_flags && CC="$(CC)" ./configure \
+		--with-cc-opt="$(CC_OPT)" --with-ld-opt="$(LD_OPT)" \
+		"$${NGX_CONF_FLAGS[@]}" \
+		--add-dynamic-module=$(CURDIR)/t/bench/yard \
+		--builddir=$(OUT)/bench/yard > $(OUT)/bench/configure.log 2>&1 \
+		|| { tail -n 20 $(OUT)/bench/configure.log; exit 1; }
+	@+$(MAKE) $(if $(V),,-s) -f $(OUT)/bench/yard/Makefile \
+		-C $(NGINX_SRC) modules
+	@mv $(OUT)/bench/yard/$(YARD_NAME).so $@
+	@echo "built $(patsubst $(CURDIR)/%,%,$@)"
+
 
 # ---- the plain C and its tests ----
 

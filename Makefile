@@ -266,50 +266,18 @@ screenshots: prepare ## pictures of the dashboard: build/screenshots
 
 # ---- the benchmark ----
 
-BENCH :=	$(addprefix $(OUT)/bench/,load segment disk)
-YARD =		ngx_http_ctseg_yard_module
-BENCH_CFLAGS =	-std=c11 -D_GNU_SOURCE -g -O2 $(WARN)
 ROWS ?=
 RUNS ?=
 
 .PHONY: bench
-bench: deps-bench build benches ## every figure of docs/performance.md on this machine; ROWS=1,3,8 RUNS=3
+bench: deps-bench build bench-tools ## every figure of docs/performance.md on this machine; ROWS=1,3,8 RUNS=3
 	@BUILD=$(OUT) perl t/bench/bench.pl $(if $(ROWS),--rows $(ROWS)) \
 		$(if $(RUNS),--runs $(RUNS))
 
 .PHONY: bench-quick
-bench-quick: deps-bench build benches ## the same in a minute, to see that no event is lost
+bench-quick: deps-bench build bench-tools ## the same in a minute, to see that no event is lost
 	@BUILD=$(OUT) perl t/bench/bench.pl --quick \
 		$(if $(ROWS),--rows $(ROWS))
-
-.PHONY: benches
-benches: $(BENCH) $(OUT)/bench/$(YARD).so
-
-$(OUT)/bench/load: $(wildcard t/bench/load*.c)
-$(OUT)/bench/segment: $(wildcard t/bench/segment*.c t/bench/scan*.c)
-$(OUT)/bench/disk: t/bench/disk.c
-
-$(BENCH): $(wildcard t/bench/*.h) | deps-bench
-	@mkdir -p $(@D)
-	@echo "cc $(@F)"
-	@$(CC) $(BENCH_CFLAGS) $(filter %.c,$^) -o $@
-
-# the yardstick is built as the module is, in a directory of its own
-
-$(OUT)/bench/$(YARD).so: $(wildcard t/bench/yard/*) \
-		$(wildcard $(NGINX_SRC)/conf_flags) | deps-bench
-	@rm -rf $(OUT)/bench/nginx
-	@mkdir -p $(OUT)/bench/nginx
-	@echo "configuring, see $(patsubst $(CURDIR)/%,%,$(OUT))/bench/configure.log"
-	@cd $(NGINX_SRC) && . ./conf_flags && CC="$(CC)" ./configure \
-		--with-cc-opt="$(CC_OPT)" --with-ld-opt="$(LD_OPT)" \
-		"$${NGX_CONF_FLAGS[@]}" \
-		--add-dynamic-module=$(CURDIR)/t/bench/yard \
-		--builddir=$(OUT)/bench/nginx > $(OUT)/bench/configure.log \
-		2>&1 || { tail -n 20 $(OUT)/bench/configure.log; exit 1; }
-	@+$(MAKE) $(if $(V),,-s) -f $(OUT)/bench/nginx/Makefile \
-		-C $(NGINX_SRC) modules
-	@cp $(OUT)/bench/nginx/$(YARD).so $@
 
 # what the benchmark measures with: each file of t/bench with a main() is a
 # program in build/bench, and may use the other ones

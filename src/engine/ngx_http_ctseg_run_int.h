@@ -25,6 +25,11 @@
 
 #define NGX_HTTP_CTSEG_REFUSALS   8
 
+/* answers in a row with which nothing was taken: it is about Segment, and not
+   about one batch */
+
+#define NGX_HTTP_CTSEG_OUTAGE     2
+
 /* batches of a run, those included that were made by halving */
 
 #define NGX_HTTP_CTSEG_PARTS      64
@@ -79,6 +84,8 @@ struct ngx_http_ctseg_run_s {
     ngx_queue_t                 batches;    /* in the order of the log */
     ngx_uint_t                  nbatches;
     ngx_uint_t                  nparts;     /* of them */
+    ngx_uint_t                  failures;   /* that pass by themselves, since
+                                               a batch was taken */
     ngx_uint_t                  proof;      /* events taken since the first of
                                                these was refused */
     ngx_msec_t                  proof_at;   /* when that was */

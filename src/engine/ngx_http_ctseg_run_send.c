@@ -320,13 +320,20 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
         batch->state = NGX_HTTP_CTSEG_BATCH_DONE;
         run->run.refusals = 0;
 
-        if (run->run.paused_ms != 0) {
+        /*
+         * It was all that failed, and that is over: who waits for a retry
+         * need not wait any more.  A batch that fails between others that do
+         * not has its own reason, and goes on waiting longer each time.
+         */
 
-            /* those that were refused need not wait any more, either */
-
+        if (run->run.paused_ms != 0
+            || run->failures >= NGX_HTTP_CTSEG_OUTAGE)
+        {
             run->run.paused_ms = 0;
             ngx_http_ctseg_run_retry(run);
         }
+
+        run->failures = 0;
 
         if (run->nparts != 0
             && (ngx_msec_int_t) (d->started - run->proof_at) >= 0)
@@ -356,6 +363,7 @@ ngx_http_ctseg_run_answered(ngx_http_ctseg_delivery_t *d)
         break;
 
     case CTSEG_ANSWER_RETRY:
+        run->failures++;
         ctseg_window_failed(&run->window,
                             (unsigned) run->region->concurrency);
 

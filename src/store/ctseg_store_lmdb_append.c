@@ -327,6 +327,7 @@ ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
         return ctseg_lmdb_end(&t, CTSEG_FULL);
     }
 
+    t.bytes = bytes;
     m.last += count;
     m.commits++;
 

@@ -78,6 +78,7 @@ typedef struct {
     ctseg_lmdb_env_t  *env;
     MDB_txn           *txn;             /* NULL: begin failed */
     MDB_cursor        *cursor;
+    uint64_t           bytes;           /* that it adds, when they are many */
     int                rc;              /* of LMDB, or errno */
     bool               write;
 } ctseg_lmdb_txn_t;
@@ -151,6 +152,13 @@ void ctseg_lmdb_meta_store(ctseg_lmdb_txn_t *t, MDB_dbi dbi,
 /* random bytes of the kernel; a failure goes into the transaction */
 
 void ctseg_lmdb_random(ctseg_lmdb_txn_t *t, void *out, size_t len);
+
+
+/* ctseg_store_lmdb_ahead.c */
+
+/* before a commit: room in the file for it and for those that follow */
+
+void ctseg_lmdb_ahead(const ctseg_lmdb_txn_t *t);
 
 
 /* ctseg_store_lmdb_append.c */

@@ -222,6 +222,8 @@ ctseg_lmdb_commit(ctseg_lmdb_txn_t *t)
 
     ctseg_lmdb_close_cursor(t);
 
+    ctseg_lmdb_ahead(t);
+
     /* a commit that failed has freed the transaction: no abort after it */
 
     errno = 0;

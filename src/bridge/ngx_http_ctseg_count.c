@@ -18,6 +18,8 @@ typedef struct {
     char                       ids[NGX_HTTP_CTSEG_PARTNERS]
                                   [CTSEG_ID_TEXT_MAX];
     ngx_http_ctseg_slot_t      slots[NGX_MAX_PROCESSES];
+    ngx_atomic_t               traffic; /* time of the newest request, of
+                                           ngx_current_msec; 0: none yet */
 } ngx_http_ctseg_counts_t;
 
 
@@ -300,6 +302,38 @@ ngx_http_ctseg_count_delivery(const char *partner_id, ngx_uint_t status,
     ngx_http_ctseg_count_code(&p->answers, status);
     ngx_http_ctseg_count_value(&p->duration,
                                &ngx_http_ctseg_delivery_duration, ms);
+}
+
+
+/* written once a millisecond at most: all workers share its cache line */
+
+void
+ngx_http_ctseg_count_traffic(void)
+{
+    if (ngx_http_ctseg_counts != NULL
+        && ngx_http_ctseg_counts->traffic != ngx_current_msec)
+    {
+        ngx_http_ctseg_counts->traffic = ngx_current_msec;
+    }
+}
+
+
+ngx_uint_t
+ngx_http_ctseg_has_traffic(ngx_msec_t within)
+{
+    ngx_msec_t  last;
+
+    if (ngx_http_ctseg_counts == NULL) {
+        return 0;
+    }
+
+    last = ngx_http_ctseg_counts->traffic;
+
+    /* the clock of another worker may be ahead of ours by a moment */
+
+    return last != 0
+           && (ngx_msec_int_t) (ngx_current_msec - last)
+              <= (ngx_msec_int_t) within;
 }
 
 

@@ -118,6 +118,14 @@ void ngx_http_ctseg_count_delivery(const char *partner_id,
 
 void ngx_http_ctseg_count_violation(void);
 
+/* a request was served that is not about ctseg's own affairs */
+
+void ngx_http_ctseg_count_traffic(void);
+
+/* was there one, of any worker, within so many milliseconds? */
+
+ngx_uint_t ngx_http_ctseg_has_traffic(ngx_msec_t within);
+
 /* tasks of this worker that were posted and are not done */
 
 void ngx_http_ctseg_count_tasks(ngx_uint_t n);

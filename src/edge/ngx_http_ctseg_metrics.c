@@ -92,7 +92,10 @@ ngx_http_ctseg_metrics_init(ngx_conf_t *cf)
 }
 
 
-/* what nginx answered in a collect location, or did not: 413, 403, 408 */
+/*
+ * What nginx answered in a collect location, or did not: 413, 403, 408.  And
+ * that there is anybody else, for whom exports of what is past hold back.
+ */
 
 static ngx_int_t
 ngx_http_ctseg_metrics_log_handler(ngx_http_request_t *r)
@@ -101,6 +104,10 @@ ngx_http_ctseg_metrics_log_handler(ngx_http_request_t *r)
     ngx_http_ctseg_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
+
+    if (r == r->main && !lcf->api && !lcf->metrics && lcf->dashboard == NULL) {
+        ngx_http_ctseg_count_traffic();
+    }
 
     if (!lcf->collect) {
         return NGX_OK;

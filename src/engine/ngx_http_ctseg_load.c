@@ -135,14 +135,11 @@ ngx_http_ctseg_load_index(ngx_http_ctseg_load_t *load)
 }
 
 
-void
-ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
+static void
+ngx_http_ctseg_load_batch(ngx_http_ctseg_load_t *load)
 {
-    ctseg_read_t            read;
-    ctseg_partner_t         p;
-    ngx_http_ctseg_load_t  *load;
-
-    load = (ngx_http_ctseg_load_t *) task;
+    ctseg_read_t     read;
+    ctseg_partner_t  p;
 
     if (load->latest != NULL && !load->latest->complete) {
         load->rc = ngx_http_ctseg_load_index(load);
@@ -168,13 +165,28 @@ ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
     read.expire = true;
     read.latest = load->latest;
 
-    load->rc = ctseg_read_batch(task->worker->store, &read,
+    load->rc = ctseg_read_batch(load->task.worker->store, &read,
                                 ctseg_mono_ms() + NGX_HTTP_CTSEG_LOAD_MS,
                                 &load->batch, &load->err);
 
     if (load->rc == CTSEG_OK) {
         load->rc = ngx_http_ctseg_load_keep(load);
     }
+}
+
+
+void
+ngx_http_ctseg_load_thread(ngx_http_ctseg_task_t *task)
+{
+    int64_t                 began;
+    ngx_http_ctseg_load_t  *load;
+
+    load = (ngx_http_ctseg_load_t *) task;
+    began = ctseg_mono_us();
+
+    ngx_http_ctseg_load_batch(load);
+
+    load->us = ctseg_mono_us() - began;
 }
 
 

@@ -38,6 +38,7 @@ typedef struct {
 
     ctseg_rc_t              rc;         /* OK: the batch is whole */
     ctseg_err_t             err;
+    int64_t                 us;         /* it took so long */
     ctseg_batch_t           batch;      /* may hold no event */
     const char             *unkept;     /* why not all that can never be sent
                                            was stored, NULL: it was */

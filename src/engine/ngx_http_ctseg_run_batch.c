@@ -101,6 +101,10 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
         return;                         /* the beat tries again */
     }
 
+    if (ngx_http_ctseg_run_rests(run)) {
+        return;
+    }
+
     batch = ngx_http_ctseg_batch_create(run, run->loaded, run->saved_hi);
     if (batch == NULL) {
         return;                         /* the beat tries again */
@@ -177,12 +181,13 @@ ngx_http_ctseg_run_reload(ngx_http_ctseg_batch_t *batch)
 
     if (!ngx_exiting && !ngx_quit && !ngx_terminate
         && ngx_http_ctseg_run_is_open(run)
+        && !ngx_http_ctseg_run_rests(run)
         && ngx_http_ctseg_task_post(&batch->load.task) == NGX_OK)
     {
         return;
     }
 
-    /* what there is of it stays; the beat goes on with it */
+    /* what there is of it stays; the pace or the beat goes on with it */
 
     run->loading = 0;
     ngx_http_ctseg_run_forget(batch);
@@ -200,6 +205,7 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
     run = batch->run;
 
     ngx_http_ctseg_run_stirs(run);
+    ngx_http_ctseg_run_worked(run, batch->load.us);
 
     if (batch->load.rc == CTSEG_AGAIN) {
         ngx_http_ctseg_run_reload(batch);

@@ -157,6 +157,18 @@ void ngx_http_ctseg_run_stirs(ngx_http_ctseg_run_t *run);
 ngx_uint_t ngx_http_ctseg_run_is_stalled(ngx_http_ctseg_run_t *run);
 
 
+/* ---- ngx_http_ctseg_run_rest.c ---- */
+
+/* a load of the run took so long */
+
+void ngx_http_ctseg_run_worked(ngx_http_ctseg_run_t *run, int64_t us);
+
+/* is it to wait before the next load, for the sake of others?  Its pace brings
+   it back then */
+
+ngx_uint_t ngx_http_ctseg_run_rests(ngx_http_ctseg_run_t *run);
+
+
 /* ---- ngx_http_ctseg_run_split.c ---- */
 
 /* something in the batch is wrong: read it again in two halves */

@@ -28,6 +28,7 @@
 #define NGX_HTTP_CTSEG_GROUP_BYTES   (4 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_GROUP_ITEMS   4096
 #define NGX_HTTP_CTSEG_AHEAD_BYTES   (512 * 1024)
+#define NGX_HTTP_CTSEG_ROUNDS_MORE   3
 #define NGX_HTTP_CTSEG_QUEUE_BYTES   (64 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_QUEUE_ITEMS   16384
 #define NGX_HTTP_CTSEG_FORGOT_EVERY  3600       /* s */
@@ -43,6 +44,8 @@ typedef struct {
     size_t                   bytes;
     ngx_http_ctseg_group_t  *group[2];
     ngx_event_t              next;      /* starts what has been gathered */
+    ngx_uint_t               rounds;    /* that it has waited for more */
+    ngx_uint_t               seen;      /* items that waited in the last one */
     time_t                   forgot;    /* when it was told last */
 } ngx_http_ctseg_queue_t;
 
@@ -680,25 +683,35 @@ ngx_http_ctseg_collect_done(ngx_http_ctseg_task_t *task)
      */
 
     if (!ngx_http_ctseg_queue.next.posted) {
+        ngx_http_ctseg_queue.rounds = 0;
+        ngx_http_ctseg_queue.seen = ngx_http_ctseg_queue.nitems;
         ngx_http_ctseg_hold(task->worker);
         ngx_post_event(&ngx_http_ctseg_queue.next, &ngx_posted_next_events);
     }
 }
 
 
-/* answers and frees the item */
-
 static void
 ngx_http_ctseg_collect_next(ngx_event_t *ev)
 {
+    ngx_http_ctseg_queue_t   *q;
     ngx_http_ctseg_worker_t  *worker;
 
+    q = &ngx_http_ctseg_queue;
     worker = ngx_http_ctseg_worker();
+
+    if (q->nitems > q->seen && q->rounds++ < NGX_HTTP_CTSEG_ROUNDS_MORE) {
+        q->seen = q->nitems;
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
 
     ngx_http_ctseg_collect_start(worker);
     ngx_http_ctseg_release(worker);
 }
 
+
+/* answers and frees the item */
 
 static void
 ngx_http_ctseg_collect_answer(ngx_http_ctseg_item_t *item)

@@ -1,7 +1,17 @@
 /*
- * What a flush costs on the file system of FILE: the latency of fdatasync()
- * after an append of 4 KB, and after 1 MB was written anew in its place.  One
- * line of JSON; FILE is created and removed.
+ * What a commit of LMDB waits for on the file system of FILE, without LMDB.
+ * It writes the few pages that a small transaction changes, calls fdatasync(),
+ * and writes its meta page through a descriptor with O_DSYNC: two flushes, one
+ * after the other.  Three latencies:
+ *
+ *     flush      one page that is there already, and fdatasync(): one flush
+ *     overwrite  a commit into pages that are there already, which is what a
+ *                store does once it uses pages again that became free
+ *     append     a commit into pages behind the end of the file, which is
+ *                what a store does that grows: the file system has to find
+ *                room for them, and to write that down
+ *
+ * One line of JSON; FILE is created and removed.
  *
  *     disk FILE
  */
@@ -16,14 +26,32 @@
 #include <unistd.h>
 
 
-#define DISK_APPENDS     200
-#define DISK_OVERWRITES  20
-#define DISK_APPEND      4096
-#define DISK_OVERWRITE   (1024 * 1024)
-#define DISK_NS          400000000          /* of each of the two at most */
+#define DISK_PAGE     4096
+#define DISK_PAGES    4                     /* of a commit, and a meta page */
+#define DISK_META     120                   /* bytes written of that one */
+#define DISK_COMMITS  200
+#define DISK_NS       300000000             /* of each kind at most */
+
+/* two meta pages, pages for as many commits, then what is appended */
+
+#define DISK_FIRST    2
+#define DISK_FILLED   (DISK_FIRST + DISK_COMMITS * DISK_PAGES)
+
+typedef struct {
+    const char  *name;
+    int          pages;
+    int          from;                      /* page of the file */
+    int          meta;
+} disk_kind_t;
 
 
-static char  disk_bytes[DISK_OVERWRITE];
+static const disk_kind_t  disk_kinds[] = {
+    { "flush", 1, DISK_FIRST, 0 },
+    { "overwrite", DISK_PAGES, DISK_FIRST, 1 },
+    { "append", DISK_PAGES, DISK_FILLED, 1 },
+};
+
+static char  disk_bytes[DISK_FILLED * DISK_PAGE];
 
 
 static int64_t
@@ -46,28 +74,40 @@ disk_compare(const void *a, const void *b)
 }
 
 
-/* write and flush "max" times, as long as there is time; how often, or -1 */
+/* commit as long as there is time; how often, or -1 */
 
 static int
-disk_probe(int fd, size_t len, int append, int64_t *took, int max)
+disk_probe(int fd, int mfd, const disk_kind_t *kind, int64_t *took)
 {
-    int      n;
-    off_t    at;
+    int      n, i;
+    off_t    page;
     int64_t  begin, start;
 
     begin = disk_now();
 
-    for (n = 0; n < max; n++) {
+    for (n = 0; n < DISK_COMMITS; n++) {
         start = disk_now();
 
         if (n != 0 && start - begin > DISK_NS) {
             break;
         }
 
-        at = append ? (off_t) n * (off_t) len : 0;
+        /* pages one by one, as LMDB does with those that are no neighbours */
 
-        if (pwrite(fd, disk_bytes, len, at) != (ssize_t) len
-            || fdatasync(fd) != 0)
+        for (i = 0; i < kind->pages; i++) {
+            page = kind->from + n * kind->pages + i;
+
+            if (pwrite(fd, disk_bytes, DISK_PAGE, page * DISK_PAGE)
+                != DISK_PAGE)
+            {
+                return -1;
+            }
+        }
+
+        if (fdatasync(fd) != 0
+            || (kind->meta
+                && pwrite(mfd, disk_bytes, DISK_META,
+                          (off_t) (n & 1) * DISK_PAGE) != DISK_META))
         {
             return -1;
         }
@@ -92,11 +132,48 @@ disk_us(const int64_t *took, int n, int percent)
 }
 
 
+static int
+disk_print(int fd, int mfd)
+{
+    int                 n;
+    size_t              i;
+    int64_t             took[DISK_COMMITS];
+    const disk_kind_t  *kind;
+
+    /* what is overwritten is there, and is on the disk */
+
+    if (pwrite(fd, disk_bytes, sizeof(disk_bytes), 0)
+        != (ssize_t) sizeof(disk_bytes)
+        || fsync(fd) != 0)
+    {
+        return -1;
+    }
+
+    printf("{");
+
+    for (i = 0; i < sizeof(disk_kinds) / sizeof(disk_kinds[0]); i++) {
+        kind = &disk_kinds[i];
+        n = disk_probe(fd, mfd, kind, took);
+
+        if (n == -1) {
+            return -1;
+        }
+
+        printf("%s\"%s_times\":%d,\"%s_p50_us\":%.1f,\"%s_p99_us\":%.1f",
+               i ? "," : "", kind->name, n, kind->name, disk_us(took, n, 50),
+               kind->name, disk_us(took, n, 99));
+    }
+
+    printf("}\n");
+
+    return 0;
+}
+
+
 int
 main(int argc, char **argv)
 {
-    int      fd, n, m;
-    int64_t  appends[DISK_APPENDS], overwrites[DISK_OVERWRITES];
+    int  fd, mfd, rc;
 
     if (argc != 2) {
         fprintf(stderr, "usage: disk FILE\n");
@@ -111,36 +188,19 @@ main(int argc, char **argv)
         return 1;
     }
 
-    n = disk_probe(fd, DISK_APPEND, 1, appends, DISK_APPENDS);
-    m = -1;
+    mfd = open(argv[1], O_WRONLY|O_DSYNC|O_CLOEXEC);
+    rc = mfd == -1 ? -1 : disk_print(fd, mfd);
 
-    /* the second one overwrites what is there already */
-
-    if (n != -1
-        && pwrite(fd, disk_bytes, DISK_OVERWRITE, 0) == DISK_OVERWRITE
-        && fsync(fd) == 0)
-    {
-        m = disk_probe(fd, DISK_OVERWRITE, 0, overwrites, DISK_OVERWRITES);
+    if (rc == -1) {
+        fprintf(stderr, "disk: %s: %s\n", argv[1], strerror(errno));
     }
 
-    if (m == -1) {
-        fprintf(stderr, "disk: %s: %s\n", argv[1], strerror(errno));
+    if (mfd != -1) {
+        close(mfd);
     }
 
     close(fd);
     unlink(argv[1]);
 
-    if (m == -1) {
-        return 1;
-    }
-
-    printf("{\"append_bytes\":%d,\"appends\":%d,\"append_p50_us\":%.1f,"
-           "\"append_p99_us\":%.1f,\"overwrite_bytes\":%d,"
-           "\"overwrites\":%d,\"overwrite_p50_us\":%.1f,"
-           "\"overwrite_p99_us\":%.1f}\n",
-           DISK_APPEND, n, disk_us(appends, n, 50), disk_us(appends, n, 99),
-           DISK_OVERWRITE, m, disk_us(overwrites, m, 50),
-           disk_us(overwrites, m, 99));
-
-    return 0;
+    return rc == -1 ? 1 : 0;
 }

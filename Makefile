@@ -279,6 +279,17 @@ bench-quick: deps-bench build bench-tools ## the same in a minute, to see that n
 	@BUILD=$(OUT) perl t/bench/bench.pl --quick \
 		$(if $(ROWS),--rows $(ROWS))
 
+# what is measured beside it is installed for this alone
+
+PEERS =		$(OUT)/bench/peers
+
+.PHONY: bench-peers
+bench-peers: deps-peers build bench-tools $(PEERS)/installed ## the same beside what people would use instead
+	@BUILD=$(OUT) perl t/bench/bench.pl --peers $(if $(RUNS),--runs $(RUNS))
+
+$(PEERS)/installed: $(wildcard t/bench/peers/package*.json) | deps-peers
+	$(NPM_CI)
+
 # what the benchmark measures with: each file of t/bench with a main() is a
 # program in build/bench, and may use the other ones
 
@@ -428,9 +439,10 @@ $(OUT)/%.so: t/fault/%.c | deps-test
 
 # ---- the rest ----
 
-.PHONY: deps deps-build deps-test deps-lint deps-bench deps-demo deps-fuzz
+.PHONY: deps deps-build deps-test deps-lint deps-bench deps-peers deps-demo \
+	deps-fuzz
 deps: deps-test
-deps-build deps-test deps-lint deps-bench deps-demo deps-fuzz:
+deps-build deps-test deps-lint deps-bench deps-peers deps-demo deps-fuzz:
 	@t/tools/deps.sh $(patsubst deps-%,%,$@)
 
 .PHONY: clean

@@ -82,7 +82,8 @@ my @files = sort grep { -f } map { glob } '*.c', 'config', 'Makefile',
 	't/*.md', 't/lib/Ctseg/*', 't/tools/*', 't/tools/*/*.js',
 	't/browser/*.mjs', 't/unit/*/*', 't/unit/*.h',
 	't/fault/*', 't/fuzz/*', 't/bench/*',
-	't/bench/*/*', 't/bench/lib/Bench/*', 't/bench/lib/Bench/Row/*',
+	't/bench/yard/*', 't/bench/peers/*.{lua,mjs}', 't/bench/lib/Bench/*',
+	't/bench/lib/Bench/*/*',
 	't/mutants/*', '.editorconfig', '.gitignore';
 
 my $bad = 0;

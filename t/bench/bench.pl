@@ -3,8 +3,10 @@
 # make bench: what ctseg costs on this machine, row by row, beside a yardstick
 # taken in the same minute.  docs/performance.md says what each row means.
 #
-#	perl t/bench/bench.pl [--quick] [--runs N] [--rows 1,3,8]
+#	perl t/bench/bench.pl [--quick] [--peers] [--runs N] [--rows 1,3,8]
 #		[--json FILE] [--events MILLIONS] [--outage SECONDS]
+#
+# --peers measures what people would use instead, by rows 1 to 5.
 #
 # Ends with an error when an event was lost, doubled or refused; never because
 # of a figure.
@@ -25,6 +27,8 @@ use Bench::Row::Calm;
 use Bench::Row::Export;
 use Bench::Row::Intake;
 use Bench::Row::Large;
+use Bench::Row::Outage;
+use Bench::Row::Peers;
 use Bench::Run;
 use Bench::Table;
 use Ctseg::Client qw/ json_decode json_encode /;
@@ -34,8 +38,9 @@ $SIG{PIPE} = 'IGNORE';
 $| = 1;
 
 my %o;
-GetOptions(\%o, qw/ quick runs=i rows=s json=s events=f outage=f /)
-	&& !@ARGV or die "usage: $0 [--quick] [--runs N] [--rows 1,3,8] "
+GetOptions(\%o, qw/ quick peers runs=i rows=s json=s events=f outage=f /)
+	&& !@ARGV && !($o{peers} && $o{rows})
+	or die "usage: $0 [--quick] [--peers | --rows 1,3,8] [--runs N] "
 	. "[--json FILE] [--events MILLIONS] [--outage SECONDS]\n";
 my $runs = $o{runs} || ($o{quick} ? 1 : 3);
 my %wanted = map { $_ => 1 } split /,/, $o{rows} // '';
@@ -48,24 +53,25 @@ for my $file (qw{ ngx_http_ctseg_module.so bench/load bench/segment
 }
 
 my $bench = Bench::Run->new(build => $build, quick => $o{quick},
-	big => $o{events} && 1e6 * $o{events}, outage => $o{outage});
-my $table = Bench::Table->new;
+	wanted => \%wanted, big => $o{events} && 1e6 * $o{events},
+	outage => $o{outage});
+my $table = $o{peers} ? Bench::Row::Peers->grid : Bench::Table->new;
 my %measure = map { $_->[0] => $_ } Bench::Row::Intake->measures,
 	Bench::Row::Export->measures, Bench::Row::Calm->measures,
-	Bench::Row::Large->measures;
+	Bench::Row::Large->measures, Bench::Row::Outage->measures;
 
 # those that read the long log follow each other, while it is in the cache
 
-my @measures = grep {
-	!%wanted || grep { $wanted{$_} || $wanted{$_ =~ s/[a-z]$//r} }
-		@{$_->[1]};
-} @measure{qw/ batched single latency rest outage written far drain skip
-	neighbors memory start length /};
+my @measures = $o{peers} ? Bench::Row::Peers->measures
+	: grep { grep { $bench->wants($_) } @{$_->[1]} }
+		@measure{qw/ batched single latency rest written far drain
+			skip neighbors outage start length /};
 @measures or die "there is no such row\n";
 
 my $began = time;
 my %disk;
-print versions(), "\n";
+my $versions = versions();
+$bench->say($versions);
 
 RUN: for my $run (1 .. $runs) {
 	disk($bench, \%disk);
@@ -88,17 +94,14 @@ RUN: for my $run (1 .. $runs) {
 }
 $bench->clean;
 
-my @disk = map { sprintf '%s %s (%s..%s)', $_, map { Bench::Table::number($_) }
-	Bench::Table::median(@{$disk{$_}}), Bench::Table::range(@{$disk{$_}}) }
-	sort keys %disk;
-print "disk: ", join(', ', @disk), "\n";
+print "$versions\n", flushes(\%disk), "\n";
 printf "%d run%s, median and least..most; %.0f s in all\n\n", $runs,
 	$runs == 1 ? '' : 's', time - $began;
 print $table->text;
 
 if ($o{json}) {
 	open my $f, '>', $o{json} or die "$o{json}: $!\n";
-	print $f json_encode({ versions => versions(), disk => \%disk,
+	print $f json_encode({ versions => $versions, disk => \%disk,
 		rows => $table->data, faults => [ $bench->faults ] }), "\n";
 	close $f or die "$o{json}: $!\n";
 }
@@ -128,10 +131,12 @@ sub versions {
 	my $dir = $bench->dir;
 	my ($fs) = (`df --output=fstype '$dir' 2>/dev/null`
 		=~ /(\S+)\s*\z/);
-	return sprintf '%s, LMDB %s, yajl %s, Linux %s, %d cores%s, %s; '
+	my $text = sprintf '%s, LMDB %s, yajl %s, Linux %s, %d cores%s, %s; '
 		. '1 worker', $nginx // 'nginx ?', $v{liblmdb0} // '?',
 		$v{libyajl2} // '?', $kernel, $cores,
 		defined $model ? " ($model)" : '', $fs // '?';
+	return $o{peers} ? "$text; " . Bench::Row::Peers->versions($bench)
+		: $text;
 }
 
 # how long a flush takes at the moment
@@ -147,6 +152,20 @@ sub disk {
 		return;
 	}
 	push @{$all->{$_}}, $r->{$_} for grep { /_us$/ } keys %$r;
+	$bench->{disk} = $r;
 	unlink $file, "$file.out";
 	return;
+}
+
+# ... in words
+
+sub flushes {
+	my ($all) = @_;
+	my @part = map { my $kind = $_; join ' ', $kind, map {
+		my @us = @{$all->{"${kind}_${_}_us"} || []};
+		@us ? sprintf('%s %.0f (%.0f..%.0f)', $_,
+			Bench::Table::median(@us), Bench::Table::range(@us))
+			: ()
+	} qw/ p50 p99 / } qw/ flush overwrite append /;
+	return 'disk, us: ' . join '; ', @part;
 }

@@ -2,7 +2,7 @@
 
 # Install the Debian packages that a make target needs and that are missing.
 #
-#   t/tools/deps.sh build|test|lint|bench|demo|fuzz
+#   t/tools/deps.sh build|test|lint|bench|peers|demo|fuzz
 #
 # Says nothing when all are there.  CTSEG_DEPS=no skips the check, for systems
 # where the same things come from elsewhere.
@@ -20,8 +20,10 @@ case "${1-build}" in
             need="$need nodejs npm chromium" ;;
     lint)   need="$build $run libcmocka-dev cppcheck nodejs npm" ;;
     bench)  need="$build $run" ;;
+    peers)  need="$build $run nodejs npm"
+            need="$need libnginx-mod-http-lua lua-cjson" ;;
     fuzz)   need="$build clang libclang-rt-dev" ;;
-    *)      echo "usage: $0 build|test|lint|bench|demo|fuzz" >&2
+    *)      echo "usage: $0 build|test|lint|bench|peers|demo|fuzz" >&2
             exit 2 ;;
 esac
 

@@ -122,6 +122,22 @@ sub private_kb {
 		? $1 : 0;
 }
 
+# what is in memory on its account, and what of that no file is behind, its
+# part of shared memory included
+
+sub resident_kb {
+	my ($pid) = @_;
+	return slurp("/proc/$pid/smaps_rollup") =~ /^Pss:\s+(\d+)/m ? $1 : 0;
+}
+
+sub own_kb {
+	my ($pid) = @_;
+	my $text = slurp("/proc/$pid/smaps_rollup");
+	my $sum = 0;
+	$sum += $1 while $text =~ /^Pss_(?:Anon|Shmem):\s+(\d+)/mg;
+	return $sum;
+}
+
 sub written {
 	my ($pid) = @_;
 	return slurp("/proc/$pid/io") =~ /^write_bytes: (\d+)/m ? $1

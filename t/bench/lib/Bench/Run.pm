@@ -28,16 +28,19 @@ my %size = (
 		single => 100_000,	# of row 2, 1 a body
 		yard => 1,		# seconds of the yardstick
 		open => 4,		# seconds of an open loop
-		rest => 5,		# of row 10
+		plain => 2,		# ... of its yardstick
+		written => 3,		# ... of row 16
+		rest => 4,		# of row 10
 		far => 100_000,		# events of row 12
 		exports => 1_000,	# of row 7
-		outage => 10,		# seconds, of rows 7 and 13
+		outage => 60,		# seconds, of rows 7 and 13
 		late => 1_000,
 		again => 5,		# repetitions of what takes moments
 	},
 	quick => {
 		big => 200_000, small => 100_000, batched => 100_000,
-		single => 10_000, yard => 0.3, open => 1, rest => 1,
+		single => 10_000, yard => 0.3, open => 1, plain => 1,
+		written => 1, rest => 1,
 		far => 20_000, exports => 100, outage => 1, late => 100,
 		again => 2,
 	},
@@ -45,11 +48,13 @@ my %size = (
 
 my @all;
 
-# build: where the programs are; quick; and any of the sizes
+# build: where the programs are; quick; wanted: rows as keys, none are all; and
+# any of the sizes
 
 sub new {
 	my ($class, %o) = @_;
 	my $self = bless { faults => [], stages => 0, store => {},
+		running => [], looks => {}, wanted => $o{wanted} || {},
 		build => $o{build}, size => { %{$size{$o{quick} ? 'quick'
 			: 'full'}} } }, $class;
 	for my $name (keys %{$self->{size}}) {
@@ -64,6 +69,15 @@ sub new {
 
 sub size { return $_[0]->{size}{$_[1]} // die "no size $_[1]\n" }
 sub dir { return $_[0]->{dir} }
+sub build { return $_[0]->{build} }
+
+# is this row to be measured?  "13" stands for 13a and 13b
+
+sub wants {
+	my ($self, $row) = @_;
+	my $wanted = $self->{wanted};
+	return !%$wanted || $wanted->{$row} || $wanted->{$row =~ s/[a-z]$//r};
+}
 
 sub fault {
 	my ($self, $text) = @_;
@@ -85,7 +99,7 @@ sub say {
 	return;
 }
 
-# an nginx over this store
+# an nginx over this store, or another server in its place
 
 sub stage {
 	my ($self, $name, %o) = @_;
@@ -97,10 +111,11 @@ sub _stage {
 	my ($self, $store, %o) = @_;
 	my $dir = "$self->{dir}/stage." . ++$self->{stages};
 	mkdir $dir or die "$dir: $!\n";
-	return $self->{stage} = Bench::Stage->new(%o, dir => $dir,
-		build => $self->{build}, store => $store->{path},
-		next => $store->{next}, of => $store,
-		fault => sub { $self->fault(@_) });
+	my $stage = Bench::Stage->new(fault => sub { $self->fault(@_) }, %o,
+		dir => $dir, build => $self->{build}, store => $store->{path},
+		next => $store->{next}, of => $store);
+	push @{$self->{running}}, $stage;
+	return $stage;
 }
 
 # done with it: what Segment's side counted
@@ -109,7 +124,7 @@ sub end {
 	my ($self, $stage) = @_;
 	my $stats = $stage->end;
 	my $store = $stage->{of};
-	$self->{stage} = undef;
+	$self->{running} = [ grep { $_ != $stage } @{$self->{running}} ];
 	$store->{next} = $stage->{next};
 	File::Path::remove_tree($stage->{dir});
 	File::Path::remove_tree($store->{path}) unless $store->{name};
@@ -188,8 +203,8 @@ sub clean {
 
 sub abandon {
 	my ($self) = @_;
-	$self->{stage}->abandon if $self->{stage};
-	$self->{stage} = undef;
+	$_->abandon for splice @{$self->{running}};
+	$self->{looks} = {};
 	return;
 }
 

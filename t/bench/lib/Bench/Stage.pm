@@ -2,7 +2,8 @@ package Bench::Stage;
 
 # What one row is measured on: an nginx over a store, Segment's stand-in beside
 # it, and the load that drives both.  It also is the judge: each event that was
-# acknowledged has to arrive at the stand-in, once.
+# acknowledged has to arrive at the stand-in, once.  In the place of nginx with
+# ctseg there may be another Bench::Server.
 #
 #	my $s = $bench->stage(store => 'new');
 #	my $id = $s->live;
@@ -15,7 +16,7 @@ use warnings;
 
 use Time::HiRes qw/ sleep time /;
 
-use Bench::Nginx;
+use Bench::Ctseg;
 use Bench::Proc;
 use Ctseg::Client qw/ json_decode json_encode /;
 use Ctseg::Nginx ();
@@ -25,7 +26,8 @@ my $base = 100_000_000;
 
 # dir, build, store (a path), next (first seq of new events), room (how many
 # there may be in all), delay (ms that Segment takes), arrivals (a file), fault
-# (a sub that takes texts), start => 0 leaves nginx for later
+# (a sub that takes texts), server (a class), yard (the stage whose nginx has
+# the yardstick, if this one has none), start => 0 leaves the server for later
 
 sub new {
 	my ($class, %o) = @_;
@@ -38,8 +40,8 @@ sub new {
 		$o{arrivals} ? ('-a', $o{arrivals}) : (), $self->{port} ]);
 	$self->_await_segment;
 
-	$self->{nginx} = Bench::Nginx->new(dir => $o{dir},
-		store => $o{store}, build => $o{build},
+	$self->{server} = ($o{server} // 'Bench::Ctseg')->new(
+		dir => $o{dir}, store => $o{store}, build => $o{build},
 		segment => $self->{port});
 	$self->start unless defined $o{start} && !$o{start};
 	return $self;
@@ -47,13 +49,13 @@ sub new {
 
 sub start {
 	my ($self) = @_;
-	$self->{nginx}->start;
-	$self->{client} = Ctseg::Client->new($self->{nginx}->port,
+	$self->{server}->start;
+	$self->{client} = Ctseg::Client->new($self->{server}->port,
 		timeout => 60);
 	return $self;
 }
 
-sub nginx { return $_[0]->{nginx} }
+sub server { return $_[0]->{server} }
 
 sub _await_segment {
 	my ($self) = @_;
@@ -75,15 +77,15 @@ sub end {
 		$self->{fault}->("$stats->{$what} $what at Segment's side")
 			if $stats->{$what};
 	}
-	$self->{nginx}->stop;
-	$self->{fault}->("nginx: $_") for $self->{nginx}->complaints;
+	$self->{server}->stop;
+	$self->{fault}->("server: $_") for $self->{server}->complaints;
 	$self->{segment}->stop;
 	return $stats;
 }
 
 sub abandon {
 	my ($self) = @_;
-	eval { $self->{nginx}->stop };
+	eval { $self->{server}->stop };
 	$self->{segment}->stop;
 	$_->{proc}->stop for @{$self->{running}};
 	return;
@@ -142,7 +144,7 @@ sub load_start {
 	push @o, '-f', $self->{next} if $path eq '/1/upload';
 	my $out = "$self->{dir}/load." . ++$self->{loads};
 	my $p = Bench::Proc->start([ "$self->{build}/bench/load", @o,
-		'127.0.0.1:' . $self->{nginx}->port . $path ], out => $out);
+		'127.0.0.1:' . $self->{server}->port . $path ], out => $out);
 	my $load = { proc => $p, path => $path, keep => exists $o{'-k'} };
 	push @{$self->{running}}, $load;
 	return $load;
@@ -169,16 +171,22 @@ sub load {
 	return $self->loaded($self->load_start($path, @o));
 }
 
-# the yardstick by the same load
+# the yardstick by the same load: what came of it, and us of CPU an event
 
-sub yard { my ($self, @o) = @_; return $self->load('/yard', @o) }
+sub yard {
+	my ($self, @o) = @_;
+	my $s = $self->{yard} || $self;
+	my $r;
+	my $cpu = $s->cpu_of(sub { $r = $s->load('/yard', @o) });
+	return { %$r, us => $cpu / $r->{acks} * 1e6 };
+}
 
 # ---- the API ----
 
 sub call {
 	my ($self, $method, $path, $data) = @_;
 	my $a = $self->{client}->request($method,
-		$self->{nginx}->api . $path, {}, $data);
+		$self->{server}->api . $path, {}, $data);
 	die "$method $path: $a->{status} $a->{body}\n"
 		unless $a->{status} =~ /^2/;
 	return $a->{json};
@@ -200,10 +208,11 @@ sub export {
 		frequency => $frequency, %o })->{id};
 }
 
-# a live export, as soon as it runs
+# a live export, as soon as it runs; others than ctseg export by themselves
 
 sub live {
 	my ($self) = @_;
+	return unless $self->{server}->can('api');
 	my $id = $self->export({ kind => 'live' });
 	$self->until($id, sub { $_[0]{last_run} });
 	return $id;
@@ -254,13 +263,13 @@ sub warm {
 	return $self;
 }
 
-# CPU seconds that nginx needs for it, and no less than can be told
+# CPU seconds that the server needs for it, and no less than can be told
 
 sub cpu_of {
 	my ($self, $code) = @_;
-	my $before = $self->{nginx}->cpu;
+	my $before = $self->{server}->cpu;
 	$code->();
-	my $cpu = $self->{nginx}->cpu - $before;
+	my $cpu = $self->{server}->cpu - $before;
 	return $cpu > Bench::Proc::tick() ? $cpu : Bench::Proc::tick();
 }
 

@@ -1,12 +1,11 @@
 package Bench::Row::Calm;
 
-# Rows 6, 7, 10, 13 and 16: what ctseg does to others and to the machine, and
-# what it does when Segment is away.
+# Rows 6, 10 and 16: what ctseg does to others and to the machine.
 
 use strict;
 use warnings;
 
-use Time::HiRes qw/ sleep time /;
+use Time::HiRes qw/ sleep /;
 
 use Bench::Proc;
 use Bench::Table;
@@ -14,9 +13,7 @@ use Bench::Table;
 sub measures {
 	return ([ 'neighbors', [ 6 ], \&neighbors ],
 		[ 'rest', [ 10 ], \&rest ],
-		[ 'outage', [ '13a', '13b' ], \&outage ],
-		[ 'written', [ '16a', '16b', '16c' ], \&written ],
-		[ 'memory', [ 7 ], \&memory ]);
+		[ 'written', [ '16a', '16b', '16c' ], \&written ]);
 }
 
 # Other requests of the same worker, 500/s, while 20,000 events/s come in: to
@@ -96,44 +93,17 @@ sub rest {
 	return;
 }
 
-# Segment's side answers 503 for a while
-
-sub outage {
-	my ($bench, $table) = @_;
-	my $seconds = $bench->size('outage');
-	my $s = $bench->stage('new');
-	$s->live;
-	$s->answer(503);
-	my $load = $s->load('/1/upload', '-n' => 1, '-c' => 16, '-r' => 1000,
-		'-d' => $seconds);
-	my $before = $s->stats;
-	$s->answer(200);
-	my $since = time;
-	$s->arrived(1, 120);
-	my $first = time - $since;
-	$s->arrived($s->{acked}, 120);
-	my $all = time - $since;
-	$bench->end($s);
-	$bench->fault("$before->{distinct} events arrived meanwhile")
-		if $before->{distinct};
-
-	$table->add('13a', $first, 'outage, s' => $seconds,
-		'events waiting' => $load->{acks});
-	$table->add('13b', $all - $first);
-	return;
-}
-
 # bytes that the kernel had to write on the worker's account
 
 sub written {
 	my ($bench, $table) = @_;
-	my $seconds = $bench->size('open');
+	my $seconds = $bench->size('written');
 	for my $case ([ '16a', 1, 10 ], [ '16b', 1, 1000 ],
 		[ '16c', 50, 1000 ])
 	{
 		my ($row, $events, $posts) = @$case;
 		my $s = $bench->stage('new');
-		my $worker = $s->nginx->worker;
+		my $worker = $s->server->worker;
 		my $device = device($bench->dir);
 		my $before = Bench::Proc::written($worker);
 		my $r = $s->load('/1/upload', '-n' => $events, '-c' => 16,
@@ -161,58 +131,6 @@ sub device {
 		'/sys/dev/block/%d:%d/stat', $id >> 8 & 0xfff,
 		$id & 0xff | $id >> 12 & 0xfff00);
 	return @f > 6 ? $f[6] * 512 : undef;
-}
-
-# Memory of the worker's own, looked at every 50 ms: a long log, many exports
-# that wait for their day, one of everything and a live one under way, events
-# coming in, and Segment away.
-
-sub memory {
-	my ($bench, $table) = @_;
-	my $seconds = $bench->size('outage');
-	my $s = $bench->stage('big');
-	my $worker = $s->nginx->worker;
-	my ($most, $looks) = (0, 0);
-	my $look = sub {
-		my $kb = Bench::Proc::private_kb($worker);
-		$most = $kb if $kb > $most;
-		$looks++;
-		return $kb / 1024;
-	};
-	my $rest = $look->();
-
-	for (1 .. $bench->size('exports')) {
-		$s->export({ kind => 'recurring', every_hours => 4,
-			start_date => Bench::Stage::day(-2) });
-	}
-	my $many = $look->();
-
-	$s->days(60, 0);
-	my $live = $s->live;
-	my $during = sub {
-		my $load = $s->load_start('/1/upload', '-n' => 1, '-c' => 16,
-			'-r' => 1000, '-d' => $seconds);
-		until ($load->{proc}->ended) {
-			$look->();
-			sleep 0.05;
-		}
-		$s->loaded($load);
-	};
-	$s->answer(503);
-	$during->();
-	my $away = $most / 1024;
-	$s->answer(200);
-	$during->();
-	$s->until($live, sub { $look->();
-		$_[0]{progress}{sent} >= $s->{acked} });
-	my $after = $look->();
-	$bench->end($s);
-
-	$table->add(7, $most / 1024, 'at rest' => $rest,
-		$bench->size('exports') . ' exports' => $many,
-		'outage of ' . $seconds . ' s' => $away, 'after' => $after,
-		'looks' => $looks);
-	return;
 }
 
 1;

@@ -15,36 +15,52 @@ sub measures {
 		[ 'latency', [ 5 ], \&latency ]);
 }
 
-# the yardstick first; then CPU seconds and rates of all, from the first event
-# sent to the last one arrived
+# The yardstick first; then CPU seconds and rates of all, from the first event
+# sent to the last one arrived.  Peers are measured by the same code.
 
-sub _through {
-	my ($bench, $events, @load) = @_;
-	my $s = $bench->stage('new');
-
+sub through {
+	my ($bench, $s, $events, @load) = @_;
 	my %r;
-	$r{yard_cpu} = $s->cpu_of(sub {
-		$r{yard} = $s->yard(@load, '-d' => $bench->size('yard'));
-	}) / $r{yard}{acks} * 1e6;
+	$r{yard} = $s->yard(@load, '-d' => $bench->size('yard'));
 
 	$s->live;
 	$s->reset;
 	my $since = Bench::Proc::monotonic_ns();
-	$r{cpu} = $s->cpu_of(sub {
+	my $cpu = $s->cpu_of(sub {
 		$r{load} = $s->load('/1/upload', @load, '-e' => $events);
 		$s->arrived($s->{acked});
-	}) / $events * 1e6;
+	});
+	$r{own_kb} = $s->server->own_kb;
+	$r{resident_kb} = $s->server->resident_kb;
+	$r{stats} = $bench->end($s);
 
-	my $stats = $bench->end($s);
-	$r{delivered} = $events / ($stats->{last_ns} - $since) * 1e9;
+	my $acks = $r{load}{acks} or die "nothing was acknowledged\n";
+	$r{cpu} = $cpu / $acks * 1e6;
+	$r{delivered} = $r{stats}{distinct}
+		/ ($r{stats}{last_ns} - $since) * 1e9;
+	return \%r;
+}
+
+# an open loop: a client that comes late because another one waited counts
+
+sub steady {
+	my ($bench, $s) = @_;
+	my @load = ('-n' => 1, '-c' => 16, '-r' => 1000);
+	my %r;
+	$r{yard} = $s->yard(@load, '-d' => $bench->size('plain'));
+	$s->live;
+	$s->reset;
+	$r{load} = $s->load('/1/upload', @load, '-d' => $bench->size('open'));
+	$s->arrived($s->{acked});
+	$r{stats} = $bench->end($s);
 	return \%r;
 }
 
 sub batched {
 	my ($bench, $table) = @_;
-	my $r = _through($bench, $bench->size('batched'),
+	my $r = through($bench, $bench->stage('new'), $bench->size('batched'),
 		'-n' => 200, '-c' => 16);
-	$table->add(1, $r->{cpu}, yardstick => $r->{yard_cpu});
+	$table->add(1, $r->{cpu}, yardstick => $r->{yard}{us});
 	$table->add(3, $r->{delivered} / $r->{yard}{rate},
 		'delivered/s' => $r->{delivered},
 		'yardstick/s' => $r->{yard}{rate},
@@ -54,9 +70,9 @@ sub batched {
 
 sub single {
 	my ($bench, $table) = @_;
-	my $r = _through($bench, $bench->size('single'),
+	my $r = through($bench, $bench->stage('new'), $bench->size('single'),
 		'-n' => 1, '-c' => 64);
-	$table->add(2, $r->{cpu}, yardstick => $r->{yard_cpu});
+	$table->add(2, $r->{cpu}, yardstick => $r->{yard}{us});
 	$table->add(4, $r->{load}{rate} / $r->{yard}{rate},
 		'acknowledged/s' => $r->{load}{rate},
 		'yardstick/s' => $r->{yard}{rate},
@@ -64,23 +80,16 @@ sub single {
 	return;
 }
 
-# an open loop: a client that comes late because another one waited counts
-
 sub latency {
 	my ($bench, $table) = @_;
-	my @load = ('-n' => 1, '-c' => 16, '-r' => 1000,
-		'-d' => $bench->size('open'));
-	my $s = $bench->stage('new');
-	my $yard = $s->yard(@load);
-	$s->live;
-	$s->reset;
-	my $r = $s->load('/1/upload', @load);
-	$s->arrived($s->{acked});
-	$bench->end($s);
-	$table->add(5, $r->{p99_us} / 1000, 'p50' => $r->{p50_us} / 1000,
-		'p99.9' => $r->{p999_us} / 1000,
+	my $r = steady($bench, $bench->stage('new'));
+	my ($load, $yard) = @$r{qw/ load yard /};
+	$table->add(5, $load->{p99_us} / 1000, 'p50' => $load->{p50_us} / 1000,
+		'p99.9' => $load->{p999_us} / 1000,
 		'yardstick p50' => $yard->{p50_us} / 1000,
-		'yardstick p99' => $yard->{p99_us} / 1000);
+		'yardstick p99' => $yard->{p99_us} / 1000,
+		'commit p50' => $bench->{disk}{append_p50_us} / 1000,
+		'commit p99' => $bench->{disk}{append_p99_us} / 1000);
 	return;
 }
 

@@ -84,8 +84,8 @@ sub _over {
 	my ($cpu, $requests) = (0, 0);
 	for my $path (qw{ /exports /status }) {
 		$cpu += $s->cpu_of(sub {
-			$requests += $s->load($s->nginx->api . $path,
-				'-c' => 4, '-d' => $bench->size('yard'))
+			$requests += $s->load($s->server->api . $path,
+				'-c' => 4, '-d' => $bench->size('yard') / 2)
 				->{acks};
 		});
 	}

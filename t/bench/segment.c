@@ -15,7 +15,7 @@
  *     GET /stats                what was counted, as JSON
  *     POST /control?reset       counts from zero
  *     POST /control?answer=503  answers batches so from now on
- *     POST /control?latency=MS  as -l from now on
+ *     POST /control?latency=MS  as -l from now on, also for those that wait
  *     POST /control?wait=N      is answered when N different numbers are there
  *     POST anything else        a batch
  */
@@ -183,6 +183,23 @@ reply_batch(conn_t *c)
 }
 
 
+/* none waits longer than this; they stay in the order of their times */
+
+static void
+set_latency(int64_t ns)
+{
+    conn_t   *c;
+    int64_t   due;
+
+    latency = ns;
+    due = now_ns() + latency;
+
+    for (c = waiting.next; c != &waiting; c = c->next) {
+        c->due = c->due < due ? c->due : due;
+    }
+}
+
+
 static bool
 reply_control(conn_t *c, const char *query)
 {
@@ -193,7 +210,7 @@ reply_control(conn_t *c, const char *query)
         answer = (int) strtol(query + 7, NULL, 10);
 
     } else if (strncmp(query, "latency=", 8) == 0) {
-        latency = (int64_t) (strtod(query + 8, NULL) * 1e6);
+        set_latency((int64_t) (strtod(query + 8, NULL) * 1e6));
 
     } else if (strncmp(query, "wait=", 5) == 0) {
         c->awaits = strtoul(query + 5, NULL, 10);

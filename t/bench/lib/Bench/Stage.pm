@@ -116,6 +116,10 @@ sub reset {
 
 sub answer { $_[0]->_segment('POST', "/control?answer=$_[1]"); return }
 
+# how many ms that takes
+
+sub latency { $_[0]->_segment('POST', "/control?latency=$_[1]"); return }
+
 # wait until that many different events are there
 
 sub arrived {

@@ -39,7 +39,7 @@ sub parts {
 load_module $modules/ndk_http_module.so;
 load_module $modules/ngx_http_lua_module.so;
 EOC
-    lua_shared_dict events 256m;
+    lua_shared_dict events 1024m;
     init_by_lua_block { peer = dofile("$script")(%SEGMENT%) }
     init_worker_by_lua_block { peer.start() }
 EOC

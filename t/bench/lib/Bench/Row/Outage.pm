@@ -1,8 +1,10 @@
 package Bench::Row::Outage;
 
 # Rows 7 and 13: Segment is away, and comes back.  Both wait through the same
-# minute, each with an nginx and a Segment of its own; then the one of row 13
-# is let go and measured while the other still waits, and then that one.
+# minute, each with an nginx and a Segment of its own, and also for the next
+# attempt at the same time.  But what row 7 then has to send, which is much,
+# comes behind the measurement of row 13: until then its Segment takes what it
+# gets and answers nothing.
 
 use strict;
 use warnings;
@@ -20,16 +22,19 @@ sub measures {
 # one event a post
 my @load = ('-n' => 1, '-c' => 16, '-r' => 1000);
 
+# each is: over, when its minute is; back, Segment is; end, it is measured
+
 sub outage {
 	my ($bench, $table) = @_;
-	my @end;
-	if ($bench->wants('13a') || $bench->wants('13b')) {
-		push @end, _debt($bench, $table);
-	}
-	if ($bench->wants(7)) {
-		push @end, _crowd($bench, $table);
-	}
-	$_->() for @end;
+	my ($debt, $crowd);
+	$debt = _debt($bench, $table)
+		if $bench->wants('13a') || $bench->wants('13b');
+	$crowd = _crowd($bench, $table) if $bench->wants(7);
+	my @both = grep { defined } $crowd, $debt;
+
+	$_->{over}->() for @both;
+	$_->{back}->() for @both;
+	$_->{end}->() for reverse @both;
 	return;
 }
 
@@ -66,11 +71,16 @@ sub _debt {
 	$s->answer(503);
 	my $load = $s->load_start('/1/upload', @load, '-d' => $seconds);
 
-	return sub {
-		my $acks = _over($bench, $s, $load)->{acks};
-		my $before = $s->stats;
-		my $since = Bench::Proc::monotonic_ns();
+	my ($load_of, $before, $since);
+	return { over => sub {
+		$load_of = _over($bench, $s, $load);
+
+	}, back => sub {
+		$before = $s->stats;
+		$since = Bench::Proc::monotonic_ns();
 		$s->answer(200);
+
+	}, end => sub {
 		_until($bench, 'delivery', 180, sub {
 			$s->stats->{distinct} >= $s->{acked}
 		});
@@ -79,11 +89,12 @@ sub _debt {
 			if $before->{distinct};
 
 		$table->add('13a', ($stats->{first_ns} - $since) / 1e9,
-			'outage, s' => $seconds, 'events waiting' => $acks,
+			'outage, s' => $seconds,
+			'events waiting' => $load_of->{acks},
 			'refused batches' => $before->{refused});
 		$table->add('13b', ($stats->{last_ns} - $stats->{first_ns})
 			/ 1e9);
-	};
+	} };
 }
 
 # Row 7: memory of the worker's own, looked at every 50 ms: a long log, many
@@ -110,24 +121,31 @@ sub _crowd {
 	}
 	my $many = $look->();
 
+	$s->answer(503);
 	my $all = $s->days(60, 0);
 	my $live = $s->live;
-	$s->answer(503);
 	my $since = time;
 	my $load = $s->load_start('/1/upload', @load, '-d' => $seconds);
 
-	return sub {
+	my ($away, $during);
+	return { over => sub {
 		_over($bench, $s, $load);
-		my $away = time - $since;
-		my $during = $most;
+
+	}, back => sub {
+		$s->latency(600_000);
 		$s->answer(200);
+
+	}, end => sub {
+		$away = time - $since;
+		$during = $most;
+		$s->latency(0);
 		$since = time;
 
 		# events come in until all that waited is sent
 
 		do {
 			my $more = $s->load_start('/1/upload', @load,
-				'-d' => 2);
+				'-d' => 1);
 			_over($bench, $s, $more);
 			die "the export of the log does not end\n"
 				if time > $since + 180;
@@ -147,7 +165,7 @@ sub _crowd {
 			'outage, s' => $away, 'most in it' => $during,
 			'all sent after, s' => $took, 'after it' => $after,
 			'looks' => $looks);
-	};
+	} };
 }
 
 1;

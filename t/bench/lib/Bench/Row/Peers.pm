@@ -8,6 +8,8 @@ package Bench::Row::Peers;
 use strict;
 use warnings;
 
+use List::Util qw/ max /;
+
 use Bench::Grid;
 use Bench::Peer::Lua;
 use Bench::Peer::Node;
@@ -107,7 +109,7 @@ sub _measure {
 			events => $s->{largest_events},
 			over => $s->{over_limit}, posts => $l->{errors},
 			taken => $l->{acks}, doubled => $s->{doubled},
-			lost => $l->{acks} - $s->{distinct});
+			lost => max(0, $l->{acks} - $s->{distinct}));
 	}
 	$bench->end($yard);
 	return;

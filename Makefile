@@ -284,7 +284,7 @@ bench-quick: deps-bench build bench-tools ## the same in a minute, to see that n
 PEERS =		$(OUT)/bench/peers
 
 .PHONY: bench-peers
-bench-peers: deps-peers build bench-tools $(PEERS)/installed ## the same beside what people would use instead
+bench-peers: deps-peers build bench-tools $(PEERS)/installed ## rows 1 to 5 for what people would use instead; RUNS=3
 	@BUILD=$(OUT) perl t/bench/bench.pl --peers $(if $(RUNS),--runs $(RUNS))
 
 $(PEERS)/installed: $(wildcard t/bench/peers/package*.json) | deps-peers

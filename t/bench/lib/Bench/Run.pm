@@ -137,19 +137,25 @@ sub _new {
 		next => 0 };
 }
 
+# a store that is asked for later is filled now
+
+sub prepare {
+	my ($self, $name) = @_;
+	return $self->{store}{$name} //= do {
+		my $store = $self->_new;
+		$store->{name} = $name;
+		$self->_fill($store);
+		rename "$store->{path}/state", "$store->{path}.state"
+			or die "$store->{path}: $!\n";
+		$store;
+	};
+}
+
 # the filled store, with the state that it had then
 
 sub _filled {
 	my ($self, $name) = @_;
-	my $store = $self->{store}{$name};
-	if (!$store) {
-		$store = $self->_new;
-		$store->{name} = $name;
-		$self->_fill($store);
-		$self->{store}{$name} = $store;
-		rename "$store->{path}/state", "$store->{path}.state"
-			or die "$store->{path}: $!\n";
-	}
+	my $store = $self->prepare($name);
 	File::Path::remove_tree("$store->{path}/state");
 	system('cp', '-a', '--sparse=always', "$store->{path}.state",
 		"$store->{path}/state") == 0 or die "cp failed\n";

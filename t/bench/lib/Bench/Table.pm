@@ -64,10 +64,18 @@ sub add {
 	my ($self, $row, $value, @beside) = @_;
 	die "no row $row\n" unless grep { $_->[0] eq $row } @rows;
 	push @{$self->{of}{$row}}, $value;
+	return $self->beside($row, @beside);
+}
+
+# that alone
+
+sub beside {
+	my ($self, $row, @beside) = @_;
 	my $all = $self->{beside}{$row} //= [];
-	for (my $i = 0; $i < @beside; $i += 2) {
-		my $b = $all->[$i / 2] //= { name => $beside[$i], of => [] };
-		push @{$b->{of}}, $beside[$i + 1];
+	while (my ($name, $value) = splice @beside, 0, 2) {
+		my ($b) = grep { $_->{name} eq $name } @$all;
+		push @$all, $b = { name => $name, of => [] } unless $b;
+		push @{$b->{of}}, $value;
 	}
 	return;
 }

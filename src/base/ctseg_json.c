@@ -3,47 +3,35 @@
  * token here, and the tree for small bodies is built over the same scan.
  * yajl knows the grammar; done around it is what it leaves out: UTF-8, the
  * limit of depth, white space that is not JSON's, an unfinished string
- * behind the text, and surrogates without a partner, which become U+FFFD in
- * the decoded text.  No token costs memory, and nothing recurses.  yajl also
- * writes to what malloc answers without a look at it: its memory comes from
- * here, and where there is none it is left by longjmp.
+ * behind the text, and surrogates without a partner.  It does not read the
+ * text itself but a shorter one that means the same, see ctseg_json_int.h;
+ * where that is wrong, it reads the text as well, to say where.  No token
+ * costs memory, and nothing recurses.
  */
 
-#include "ctseg_json.h"
+#include "ctseg_json_int.h"
 #include "ctseg_str.h"
 
-#include <setjmp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
 
-#define CTSEG_JSON_REPLACEMENT  0xfffd
-
-
-/* a piece of memory of yajl, in the list of all it has */
-
-typedef struct ctseg_json_piece_s  ctseg_json_piece_t;
-
-struct ctseg_json_piece_s {
-    ctseg_json_piece_t   *next;
-    ctseg_json_piece_t  **prev;
-};
-
-
 typedef struct {
     yajl_handle           yajl;
-    ctseg_json_piece_t   *pieces;
-    jmp_buf               lack;         /* of memory */
     ctseg_str_t           in;
+    size_t                shift;        /* from yajl's offset to that in in */
+    unsigned              place;        /* the next one of cut */
     size_t                end;          /* offset behind the last token */
     unsigned              depth;        /* containers open */
     unsigned              max_depth;
+    bool                  plain;        /* yajl reads the text itself */
     bool                  finishing;    /* yajl has had all of the input */
     ctseg_json_token_pt   cb;
     void                 *data;
     ctseg_buf_t           scratch;      /* a string decoded by ourselves */
     ctseg_err_t          *err;
+    ctseg_json_mem_t      mem;
+    ctseg_json_cut_t      cut;
 } ctseg_json_scan_t;
 
 
@@ -56,22 +44,14 @@ typedef struct {
 static size_t
 ctseg_json_consumed(const ctseg_json_scan_t *s)
 {
-    return s->finishing ? s->in.len : yajl_get_bytes_consumed(s->yajl);
+    return s->finishing ? s->in.len
+                        : s->shift + yajl_get_bytes_consumed(s->yajl);
 }
 
 
 static int
-ctseg_json_emit(ctseg_json_scan_t *s, ctseg_json_token_t *t, size_t start,
-    size_t end)
+ctseg_json_refused(ctseg_json_scan_t *s, size_t start)
 {
-    t->raw.data = s->in.data + start;
-    t->raw.len = end - start;
-    s->end = end;
-
-    if (s->cb(s->data, t)) {
-        return 1;
-    }
-
     if (s->err->code == CTSEG_OK) {
         (void) ctseg_err(s->err, CTSEG_INVALID, "refused value");
     }
@@ -84,15 +64,15 @@ ctseg_json_emit(ctseg_json_scan_t *s, ctseg_json_token_t *t, size_t start,
 }
 
 
-/* yajl reports the input's own bytes wherever it can: then these tell where
-   they are, and faster than it does */
-
-static inline bool
-ctseg_json_place(const ctseg_json_scan_t *s, const char *text, size_t *start)
+static inline int
+ctseg_json_emit(ctseg_json_scan_t *s, ctseg_json_token_t *t, size_t start,
+    size_t end)
 {
-    *start = (size_t) ((uintptr_t) text - (uintptr_t) s->in.data);
+    t->raw.data = s->in.data + start;
+    t->raw.len = end - start;
+    s->end = end;
 
-    return *start < s->in.len;
+    return s->cb(s->data, t) ? 1 : ctseg_json_refused(s, start);
 }
 
 
@@ -137,190 +117,46 @@ ctseg_json_on_boolean(void *ctx, int value)
 static int
 ctseg_json_on_number(void *ctx, const char *text, size_t len)
 {
+    size_t               end;
     ctseg_json_scan_t   *s = ctx;
     ctseg_json_token_t   t = { .type = CTSEG_JSON_NUMBER };
 
-    size_t               start;
+    (void) text;                        /* it is the same in the input */
+
+    end = ctseg_json_consumed(s);
 
     t.depth = s->depth;
-    t.text.data = text;
+    t.text.data = s->in.data + end - len;
     t.text.len = len;
 
-    if (ctseg_json_place(s, text, &start)) {
-        return ctseg_json_emit(s, &t, start, start + len);
-    }
-
-    return ctseg_json_fixed(s, &t, len);
-}
-
-
-static void
-ctseg_json_put_utf8(ctseg_buf_t *b, uint32_t c)
-{
-    char    p[4];
-    size_t  n;
-
-    if (c < 0x80) {
-        p[0] = (char) c;
-        n = 1;
-
-    } else if (c < 0x800) {
-        p[0] = (char) (0xc0 | (c >> 6));
-        p[1] = (char) (0x80 | (c & 0x3f));
-        n = 2;
-
-    } else if (c < 0x10000) {
-        p[0] = (char) (0xe0 | (c >> 12));
-        p[1] = (char) (0x80 | ((c >> 6) & 0x3f));
-        p[2] = (char) (0x80 | (c & 0x3f));
-        n = 3;
-
-    } else {
-        p[0] = (char) (0xf0 | (c >> 18));
-        p[1] = (char) (0x80 | ((c >> 12) & 0x3f));
-        p[2] = (char) (0x80 | ((c >> 6) & 0x3f));
-        p[3] = (char) (0x80 | (c & 0x3f));
-        n = 4;
-    }
-
-    ctseg_buf_add(b, p, n);
-}
-
-
-/* four hexadecimal digits that yajl has already found to be such */
-
-static uint32_t
-ctseg_json_hex4(const char *p)
-{
-    unsigned  i;
-    uint32_t  v;
-
-    for (v = 0, i = 0; i < 4; i++) {
-        v <<= 4;
-        v |= (uint32_t) (p[i] <= '9' ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
-    }
-
-    return v;
-}
-
-
-/* the escape \uXXXX at p, with its second half; answers the bytes taken */
-
-static size_t
-ctseg_json_unescape_u(ctseg_buf_t *b, const char *p, size_t left)
-{
-    uint32_t  c, low;
-
-    c = ctseg_json_hex4(p + 2);
-
-    if (c < 0xd800 || c > 0xdfff) {
-        ctseg_json_put_utf8(b, c);
-        return 6;
-    }
-
-    if (c <= 0xdbff && left >= 12 && p[6] == '\\' && p[7] == 'u') {
-        low = ctseg_json_hex4(p + 8);
-
-        if (low >= 0xdc00 && low <= 0xdfff) {
-            ctseg_json_put_utf8(b, 0x10000 + ((c - 0xd800) << 10)
-                                   + (low - 0xdc00));
-            return 12;
-        }
-    }
-
-    ctseg_json_put_utf8(b, CTSEG_JSON_REPLACEMENT);
-
-    return 6;
+    return ctseg_json_emit(s, &t, end - len, end);
 }
 
 
 /*
- * yajl decodes escapes well but for surrogates: one without a partner eats
- * the character behind it or comes out as ill-formed UTF-8.  The inside of
- * a string is valid here, so every backslash has its letter.
+ * A string that stands in the input as yajl reports it, or one that it has
+ * decoded.
  */
 
-static void
-ctseg_json_unescape(ctseg_buf_t *b, ctseg_str_t inside)
-{
-    size_t       i;
-    const char  *p, *slash;
-
-    static const char  from[] = "bfnrt";
-    static const char  to[] = "\b\f\n\r\t";
-
-    i = 0;
-
-    while (i < inside.len) {
-        p = inside.data + i;
-        slash = memchr(p, '\\', inside.len - i);
-
-        if (slash == NULL) {
-            ctseg_buf_add(b, p, inside.len - i);
-            return;
-        }
-
-        ctseg_buf_add(b, p, (size_t) (slash - p));
-        i += (size_t) (slash - p);
-
-        if (slash[1] == 'u') {
-            i += ctseg_json_unescape_u(b, slash, inside.len - i);
-            continue;
-        }
-
-        p = strchr(from, slash[1]);
-        ctseg_buf_char(b, p != NULL ? to[p - from] : slash[1]);
-        i += 2;
-    }
-}
-
-
-/* does the raw text hold an escape \uD8.. to \uDF.. ? */
-
-static bool
-ctseg_json_has_surrogate(ctseg_str_t raw)
-{
-    const char  *p, *last;
-
-    last = raw.data + raw.len;
-
-    for (p = raw.data; last - p >= 6; p += 2) {
-        p = memchr(p, '\\', (size_t) (last - p));
-
-        if (p == NULL || last - p < 6) {
-            return false;
-        }
-
-        if (p[1] == 'u' && (p[2] | 0x20) == 'd' && p[3] >= '8') {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
 static int
-ctseg_json_text(ctseg_json_scan_t *s, ctseg_json_token_t *t, const char *text,
-    size_t len)
+ctseg_json_verbatim(ctseg_json_scan_t *s, ctseg_json_token_t *t)
 {
     size_t       start, end;
     ctseg_str_t  inside;
 
-    t->text.data = text;
-    t->text.len = len;
+    end = ctseg_json_consumed(s);
+    start = (size_t) ((uintptr_t) t->text.data - (uintptr_t) s->in.data);
 
-    if (ctseg_json_place(s, text, &start)) {
+    if (start < s->in.len) {
 
-        /* without escapes, and never the first byte, which is a quote */
+        /* never the first byte, which is a quote */
 
-        return ctseg_json_emit(s, t, start - 1, start + len + 1);
+        return ctseg_json_emit(s, t, start - 1, end);
     }
 
-    end = ctseg_json_consumed(s);
-    start = s->end;
-
     /* between two tokens there is nothing but this and white space */
+
+    start = s->end;
 
     while (s->in.data[start] != '"') {
         start++;
@@ -345,6 +181,33 @@ ctseg_json_text(ctseg_json_scan_t *s, ctseg_json_token_t *t, const char *text,
 }
 
 
+static inline int
+ctseg_json_text(ctseg_json_scan_t *s, ctseg_json_token_t *t,
+    const unsigned char *text, size_t len)
+{
+    const ctseg_json_place_t  *place;
+
+    if (len == 0 && s->place != s->cut.nplaces) {
+
+        /* only what was made empty is: yajl has got through to the next */
+
+        place = &s->cut.place[s->place++];
+        s->shift = place->shift;
+
+        t->text.data = s->in.data + place->start + 1;
+        t->text.len = place->len;
+
+        return ctseg_json_emit(s, t, place->start,
+                               place->start + place->len + 2);
+    }
+
+    t->text.data = (const char *) text;
+    t->text.len = len;
+
+    return ctseg_json_verbatim(s, t);
+}
+
+
 static int
 ctseg_json_on_string(void *ctx, const unsigned char *text, size_t len)
 {
@@ -353,7 +216,7 @@ ctseg_json_on_string(void *ctx, const unsigned char *text, size_t len)
 
     t.depth = s->depth;
 
-    return ctseg_json_text(s, &t, (const char *) text, len);
+    return ctseg_json_text(s, &t, text, len);
 }
 
 
@@ -365,7 +228,7 @@ ctseg_json_on_key(void *ctx, const unsigned char *text, size_t len)
 
     t.depth = s->depth - 1;
 
-    return ctseg_json_text(s, &t, (const char *) text, len);
+    return ctseg_json_text(s, &t, text, len);
 }
 
 
@@ -444,6 +307,11 @@ static const yajl_callbacks  ctseg_json_callbacks = {
 };
 
 
+/* for the second reading, which has nothing to report but an error */
+
+static const yajl_callbacks  ctseg_json_deaf;
+
+
 static ctseg_rc_t
 ctseg_json_fail(ctseg_err_t *err, size_t offset, const char *text)
 {
@@ -459,13 +327,42 @@ ctseg_json_fail(ctseg_err_t *err, size_t offset, const char *text)
 static ctseg_rc_t
 ctseg_json_check(ctseg_str_t text, ctseg_err_t *err)
 {
-    size_t       offset;
-    const char  *p;
+    bool          blank;
+    size_t        i, n, stop;
+    const char   *p;
+    ctseg_str_t   rest;
 
-    offset = ctseg_utf8_check(text);
+    blank = false;
 
-    if (offset != text.len) {
-        return ctseg_json_fail(err, offset, "invalid UTF-8");
+    for (i = ctseg_json_ascii(text); i < text.len;
+         i += ctseg_json_ascii(rest))
+    {
+        stop = text.len - i < 16 ? text.len : i + 16;
+
+        while (i < stop) {
+            p = text.data + i;
+            n = 1;
+
+            if ((*p & 0x80) == 0) {
+                blank = blank || *p == '\v' || *p == '\f';
+
+            } else {
+                n = ctseg_utf8_char(p, text.len - i);
+            }
+
+            if (n == 0) {
+                return ctseg_json_fail(err, i, "invalid UTF-8");
+            }
+
+            i += n;
+        }
+
+        rest.data = text.data + i;
+        rest.len = text.len - i;
+    }
+
+    if (!blank) {
+        return CTSEG_OK;
     }
 
     /* yajl takes vertical tab and form feed for white space */
@@ -476,12 +373,8 @@ ctseg_json_check(ctseg_str_t text, ctseg_err_t *err)
         p = memchr(text.data, '\f', text.len);
     }
 
-    if (p != NULL) {
-        return ctseg_json_fail(err, (size_t) (p - text.data),
-                               "control character that JSON does not allow");
-    }
-
-    return CTSEG_OK;
+    return ctseg_json_fail(err, (size_t) (p - text.data),
+                           "control character that JSON does not allow");
 }
 
 
@@ -537,122 +430,59 @@ ctseg_json_tail(ctseg_json_scan_t *s)
 }
 
 
-/* ---- the memory of yajl ---- */
-
-static void *
-ctseg_json_own(ctseg_json_scan_t *s, ctseg_json_piece_t *p)
+static yajl_status
+ctseg_json_feed(ctseg_json_scan_t *s, const yajl_callbacks *callbacks)
 {
-    if (p == NULL) {
-        longjmp(s->lack, 1);
+    yajl_status        status;
+    yajl_alloc_funcs   memory;
+
+    memory.malloc = ctseg_json_malloc;
+    memory.realloc = ctseg_json_realloc;
+    memory.free = ctseg_json_free;
+    memory.ctx = &s->mem;
+
+    s->finishing = false;
+    s->shift = 0;
+    s->yajl = yajl_alloc(callbacks, &memory, s);
+
+    (void) yajl_config(s->yajl, yajl_dont_validate_strings, 1);
+
+    if (s->plain) {
+        status = yajl_parse(s->yajl, (const unsigned char *) s->in.data,
+                            s->in.len);
+
+    } else {
+        status = yajl_status_ok;
+
+        while (status == yajl_status_ok && ctseg_json_cut_next(&s->cut)) {
+            s->shift = s->cut.shift;
+            s->place = 0;
+            status = yajl_parse(s->yajl,
+                                (const unsigned char *) s->cut.piece.data,
+                                s->cut.piece.len);
+        }
     }
 
-    p->next = s->pieces;
-    p->prev = &s->pieces;
-
-    if (p->next != NULL) {
-        p->next->prev = &p->next;
+    if (status != yajl_status_ok) {
+        return status;
     }
 
-    s->pieces = p;
+    s->finishing = true;
 
-    return p + 1;
-}
-
-
-static void
-ctseg_json_disown(ctseg_json_piece_t *p)
-{
-    *p->prev = p->next;
-
-    if (p->next != NULL) {
-        p->next->prev = p->prev;
-    }
-}
-
-
-static void *
-ctseg_json_malloc(void *ctx, size_t n)
-{
-    ctseg_json_piece_t  *p;
-
-    /* style: ALLOC - own looks at it, for all of them */
-    p = malloc(sizeof(ctseg_json_piece_t) + n);
-
-    return ctseg_json_own(ctx, p);
-}
-
-
-static void
-ctseg_json_free(void *ctx, void *data)
-{
-    ctseg_json_piece_t  *p;
-
-    (void) ctx;
-
-    if (data == NULL) {
-        return;
-    }
-
-    p = (ctseg_json_piece_t *) data - 1;
-    ctseg_json_disown(p);
-    free(p);
-}
-
-
-static void *
-ctseg_json_realloc(void *ctx, void *data, size_t n)
-{
-    ctseg_json_piece_t  *p, *grown;
-
-    if (data == NULL) {
-        return ctseg_json_malloc(ctx, n);
-    }
-
-    p = (ctseg_json_piece_t *) data - 1;
-    ctseg_json_disown(p);
-    grown = realloc(p, sizeof(ctseg_json_piece_t) + n);
-
-    if (grown == NULL) {
-
-        /* what there was is still there, and is freed with the rest */
-
-        (void) ctseg_json_own(ctx, p);
-    }
-
-    return ctseg_json_own(ctx, grown);
+    return yajl_complete_parse(s->yajl);
 }
 
 
 static ctseg_rc_t
 ctseg_json_run(ctseg_json_scan_t *s)
 {
-    yajl_status        status;
-    yajl_alloc_funcs   memory;
+    yajl_status  status;
 
-    if (setjmp(s->lack) != 0) {
+    if (setjmp(s->mem.lack) != 0) {
         return ctseg_err(s->err, CTSEG_NOMEM, "out of memory");
     }
 
-    memory.malloc = ctseg_json_malloc;
-    memory.realloc = ctseg_json_realloc;
-    memory.free = ctseg_json_free;
-    memory.ctx = s;
-
-    s->yajl = yajl_alloc(&ctseg_json_callbacks, &memory, s);
-
-    if (s->yajl == NULL) {
-        return ctseg_err(s->err, CTSEG_NOMEM, "out of memory");
-    }
-
-    (void) yajl_config(s->yajl, yajl_dont_validate_strings, 1);
-
-    status = yajl_parse(s->yajl, (const unsigned char *) s->in.data,
-                        s->in.len);
-
-    if (status == yajl_status_ok) {
-        s->finishing = true;
-        status = yajl_complete_parse(s->yajl);
-    }
+    status = ctseg_json_feed(s, &ctseg_json_callbacks);
 
     switch (status) {
     case yajl_status_ok:
@@ -662,24 +492,29 @@ ctseg_json_run(ctseg_json_scan_t *s)
         return s->err->code == CTSEG_NOMEM ? CTSEG_NOMEM : CTSEG_INVALID;
 
     default:
+        if (!s->plain) {
+            s->plain = true;
+            (void) ctseg_json_feed(s, &ctseg_json_deaf);
+        }
+
         return ctseg_json_yajl_error(s);
     }
 }
 
 
-ctseg_rc_t
-ctseg_json_scan(ctseg_str_t text, unsigned max_depth, ctseg_json_token_pt cb,
-    void *data, ctseg_err_t *err)
+static ctseg_rc_t
+ctseg_json_start(ctseg_json_scan_t *s, ctseg_str_t text, ctseg_err_t *err)
 {
-    ctseg_rc_t         rc;
-    ctseg_err_t        local;
-    ctseg_json_scan_t  s;
+    ctseg_rc_t   rc;
+    ctseg_err_t  local;
 
     if (err == NULL) {
         err = &local;
     }
 
-    (void) ctseg_err(err, CTSEG_OK, "%s", "");
+    err->code = CTSEG_OK;
+    err->offset = 0;
+    err->text[0] = '\0';
 
     if (text.len == 0) {
         return ctseg_json_fail(err, 0, "empty");
@@ -691,20 +526,55 @@ ctseg_json_scan(ctseg_str_t text, unsigned max_depth, ctseg_json_token_pt cb,
         return rc;
     }
 
-    memset(&s, 0, sizeof(ctseg_json_scan_t));
-    s.in = text;
+    s->in = text;
+    s->err = err;
+    s->end = 0;
+    s->depth = 0;
+    s->place = 0;
+    memset(&s->scratch, 0, sizeof(ctseg_buf_t));
+    ctseg_json_mem_begin(&s->mem);
+
+    if (s->plain) {
+        s->cut.nplaces = 0;
+
+    } else {
+        ctseg_json_cut(&s->cut, text);
+    }
+
+    rc = ctseg_json_run(s);
+
+    ctseg_json_mem_end(&s->mem);
+    ctseg_buf_free(&s->scratch);
+
+    return rc;
+}
+
+
+ctseg_rc_t
+ctseg_json_scan(ctseg_str_t text, unsigned max_depth, ctseg_json_token_pt cb,
+    void *data, ctseg_err_t *err)
+{
+    ctseg_json_scan_t  s;
+
+    s.plain = false;
     s.max_depth = max_depth;
     s.cb = cb;
     s.data = data;
-    s.err = err;
 
-    rc = ctseg_json_run(&s);
+    return ctseg_json_start(&s, text, err);
+}
 
-    while (s.pieces != NULL) {
-        ctseg_json_free(&s, s.pieces + 1);
-    }
 
-    ctseg_buf_free(&s.scratch);
+ctseg_rc_t
+ctseg_json_scan_plain(ctseg_str_t text, unsigned max_depth,
+    ctseg_json_token_pt cb, void *data, ctseg_err_t *err)
+{
+    ctseg_json_scan_t  s;
 
-    return rc;
+    s.plain = true;
+    s.max_depth = max_depth;
+    s.cb = cb;
+    s.data = data;
+
+    return ctseg_json_start(&s, text, err);
 }

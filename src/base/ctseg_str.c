@@ -90,17 +90,18 @@ ctseg_str_int64(ctseg_str_t s, int64_t *out)
 
 
 /*
- * Length of the well-formed character of two to four bytes at p, or 0.
  * Only the second byte has a range of its own, which rules out overlong
  * forms, surrogates and everything above U+10FFFF.
  */
 
-static size_t
-ctseg_str_wide(const unsigned char *p, size_t left)
+size_t
+ctseg_utf8_char(const char *text, size_t left)
 {
-    size_t         n, i;
-    unsigned char  lo, hi;
+    size_t                n, i;
+    unsigned char         lo, hi;
+    const unsigned char  *p;
 
+    p = (const unsigned char *) text;
     lo = 0x80;
     hi = 0xbf;
 
@@ -178,7 +179,7 @@ ctseg_utf8_check(ctseg_str_t s)
             continue;
         }
 
-        n = ctseg_str_wide(p + i, s.len - i);
+        n = ctseg_utf8_char(s.data + i, s.len - i);
 
         if (n == 0) {
             return i;

@@ -25,6 +25,10 @@ bool ctseg_str_int64(ctseg_str_t s, int64_t *out);
 
 size_t ctseg_utf8_check(ctseg_str_t s);
 
+/* length of the well-formed character of two to four bytes at p, or 0 */
+
+size_t ctseg_utf8_char(const char *p, size_t left);
+
 /* number of code points of well-formed UTF-8 */
 
 size_t ctseg_utf8_len(ctseg_str_t s);

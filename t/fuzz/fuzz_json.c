@@ -1,11 +1,12 @@
 /*
  * JSON, the door that every foreign byte comes through.  What the scan takes
- * is what the judge of fuzz.h takes; tokens lie in the text in their order;
+ * is what the judge of fuzz.h takes; yajl says of the cut what it says of the
+ * text; tokens lie in the text in their order;
  * decoded text is valid and comes back from its escaped form; a tree that is
  * written and read again is the same tree.  Any bytes.
  */
 
-#include "base/ctseg_json.h"
+#include "base/ctseg_json_int.h"
 #include "fuzz.h"
 
 
@@ -225,10 +226,75 @@ check_tree(ctseg_str_t in, const scan_t *s)
 }
 
 
+/* ---- the text itself and its cut, token by token ---- */
+
+typedef struct {
+    ctseg_str_t  in;
+    unsigned     n;
+    unsigned     stop;
+    uint64_t     sum;
+} sum_t;
+
+
+static void
+sum_add(sum_t *s, uint64_t v)
+{
+    s->sum = (s->sum ^ v) * 0x9e3779b97f4a7c15;
+    s->sum ^= s->sum >> 29;
+}
+
+
+static bool
+sum_token(void *data, const ctseg_json_token_t *t)
+{
+    sum_t  *s;
+
+    s = data;
+
+    sum_add(s, t->type);
+    sum_add(s, t->depth);
+    sum_add(s, t->boolean);
+    sum_add(s, (uint64_t) (t->raw.data - s->in.data));
+    sum_add(s, t->raw.len);
+
+    if (t->type == CTSEG_JSON_KEY || t->type == CTSEG_JSON_STRING
+        || t->type == CTSEG_JSON_NUMBER)
+    {
+        sum_add(s, ctseg_hash64(t->text));
+    }
+
+    return ++s->n != s->stop;
+}
+
+
+static unsigned
+check_cut(ctseg_str_t in, unsigned stop)
+{
+    sum_t        plain, cut;
+    ctseg_rc_t   rc;
+    ctseg_err_t  err, plain_err;
+
+    memset(&plain, 0, sizeof(sum_t));
+    plain.in = in;
+    plain.stop = stop;
+    cut = plain;
+
+    rc = ctseg_json_scan_plain(in, LEVELS, sum_token, &plain, &plain_err);
+
+    fuzz_check(ctseg_json_scan(in, LEVELS, sum_token, &cut, &err) == rc);
+    fuzz_check(cut.n == plain.n && cut.sum == plain.sum);
+    fuzz_check(err.code == plain_err.code && err.offset == plain_err.offset);
+    fuzz_check(strcmp(err.text, plain_err.text) == 0);
+
+    return plain.n;
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     scan_t       s;
+    unsigned     n;
     ctseg_rc_t   rc;
     ctseg_err_t  err;
     ctseg_str_t  in;
@@ -240,6 +306,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (fuzz_utf8(in) == in.len) {
         check_escape(in);
     }
+
+    n = check_cut(in, 0);
+    (void) check_cut(in, n / 2 + 1);
 
     memset(&s, 0, sizeof(scan_t));
     s.in = in;

@@ -13,6 +13,10 @@
 
 #define CTSEG_STR_HIGH  0x8080808080808080ULL
 
+/* so many digits fit in any case */
+
+#define CTSEG_STR_SAFE  18
+
 
 ctseg_str_t
 ctseg_str(const char *cstr)
@@ -68,7 +72,7 @@ ctseg_str_int64(ctseg_str_t s, int64_t *out)
 
         digit = (unsigned) (s.data[i] - '0');
 
-        if (n > (limit - digit) / 10) {
+        if (i >= CTSEG_STR_SAFE && n > (limit - digit) / 10) {
             return false;
         }
 
@@ -86,6 +90,25 @@ ctseg_str_int64(ctseg_str_t s, int64_t *out)
     }
 
     return true;
+}
+
+
+size_t
+ctseg_decimal(char *out, uint64_t n)
+{
+    char    digits[CTSEG_DECIMAL_MAX];
+    size_t  i;
+
+    i = sizeof(digits);
+
+    do {
+        digits[--i] = (char) ('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+
+    memcpy(out, digits + i, sizeof(digits) - i);
+
+    return sizeof(digits) - i;
 }
 
 

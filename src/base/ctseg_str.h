@@ -8,6 +8,15 @@
 
 #include "ctseg_mem.h"
 
+#include <string.h>
+
+
+/* ctseg_str_eq with a literal: a comparison or two, and no call */
+
+#define ctseg_str_same(s, literal)                                           \
+    ((s).len == sizeof(literal) - 1                                          \
+     && memcmp((s).data, literal, sizeof(literal) - 1) == 0)
+
 
 ctseg_str_t ctseg_str(const char *cstr);
 bool ctseg_str_eq(ctseg_str_t a, ctseg_str_t b);
@@ -16,6 +25,12 @@ bool ctseg_str_is(ctseg_str_t a, const char *cstr);
 /* decimal digits with an optional minus, whole string, no overflow */
 
 bool ctseg_str_int64(ctseg_str_t s, int64_t *out);
+
+/* n in decimal digits, which are counted; out holds CTSEG_DECIMAL_MAX */
+
+#define CTSEG_DECIMAL_MAX  20
+
+size_t ctseg_decimal(char *out, uint64_t n);
 
 /*
  * Offset of the first byte that is not part of well-formed UTF-8 (Unicode

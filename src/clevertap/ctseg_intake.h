@@ -31,7 +31,7 @@ typedef enum {
 } ctseg_intake_rule_t;
 
 
-/* notes on one object of data; zero it, set the rule and the name */
+/* notes on one object of data; zero it, set the rule and the name, or begin */
 
 typedef struct {
     ctseg_intake_rule_t  rule;
@@ -86,6 +86,9 @@ void ctseg_intake_id(ctseg_intake_t *in, ctseg_id_e id,
 void ctseg_intake_own_id(ctseg_intake_t *in, const ctseg_json_token_t *t);
 void ctseg_intake_name(ctseg_intake_t *in, const ctseg_json_token_t *t);
 void ctseg_intake_ts(ctseg_intake_t *in, const ctseg_json_token_t *t);
+
+void ctseg_intake_data_begin(ctseg_intake_data_t *d, ctseg_intake_rule_t rule,
+    const char *name);
 
 /* every token of a field that holds data; depth is that of its value */
 

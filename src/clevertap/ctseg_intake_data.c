@@ -276,25 +276,69 @@ ctseg_intake_within(ctseg_intake_data_t *d, unsigned level,
 }
 
 
-static void
-ctseg_intake_open(ctseg_intake_data_t *d, const ctseg_json_token_t *t)
+void
+ctseg_intake_data_begin(ctseg_intake_data_t *d, ctseg_intake_rule_t rule,
+    const char *name)
 {
-    ctseg_intake_rule_t  rule;
-    const char          *name;
-
-    rule = d->rule;
-    name = d->name;
-
     memset(d, 0, sizeof(ctseg_intake_data_t));
 
     d->rule = rule;
     d->name = name;
+}
+
+
+static void
+ctseg_intake_open(ctseg_intake_data_t *d, const ctseg_json_token_t *t)
+{
+    if (d->raw.len != 0 || d->bad) {
+
+        /* the field occurs twice */
+
+        ctseg_intake_data_begin(d, d->rule, d->name);
+    }
 
     if (t->type == CTSEG_JSON_OBJECT) {
         d->start = t->raw.data;
 
     } else {
         d->bad = t->type != CTSEG_JSON_NULL;
+    }
+}
+
+
+static inline void
+ctseg_intake_key(ctseg_intake_data_t *d, unsigned depth,
+    const ctseg_json_token_t *t)
+{
+    if (t->depth == depth) {
+        d->key = t->raw;
+        d->field = d->rule == CTSEG_INTAKE_PROFILE
+                   ? ctseg_intake_field(t->text) : CTSEG_INTAKE_OTHER;
+
+    } else if (t->depth == depth + 1 && d->shape == CTSEG_INTAKE_OPERATOR) {
+        d->op = ctseg_intake_op(t->text);
+        d->nops++;
+    }
+}
+
+
+static void
+ctseg_intake_end(ctseg_intake_data_t *d, unsigned depth,
+    const ctseg_json_token_t *t)
+{
+    if (t->type == CTSEG_JSON_ARRAY_END) {
+        return;
+    }
+
+    if (t->depth == depth) {
+        d->raw.data = d->start;
+        d->raw.len = (size_t) (t->raw.data + 1 - d->start);
+        d->start = NULL;
+
+    } else if (t->depth == depth + 1 && d->shape == CTSEG_INTAKE_OPERATOR
+               && d->nops != 1)
+    {
+        ctseg_intake_nested(d);
     }
 }
 
@@ -314,47 +358,22 @@ ctseg_intake_data(ctseg_intake_data_t *d, unsigned depth,
         return;
     }
 
-    switch (t->type) {
+    if (t->type == CTSEG_JSON_KEY) {
+        ctseg_intake_key(d, depth, t);
 
-    case CTSEG_JSON_KEY:
-        if (t->depth == depth) {
-            d->key = t->raw;
-            d->field = d->rule == CTSEG_INTAKE_PROFILE
-                       ? ctseg_intake_field(t->text) : CTSEG_INTAKE_OTHER;
+    } else if (t->type > CTSEG_JSON_KEY) {
+        ctseg_intake_end(d, depth, t);
 
-        } else if (t->depth == depth + 1
-                   && d->shape == CTSEG_INTAKE_OPERATOR)
-        {
-            d->op = ctseg_intake_op(t->text);
-            d->nops++;
-        }
+    } else if (t->depth != depth + 1) {
+        ctseg_intake_within(d, t->depth - depth - 1, t);
 
-        return;
+    } else if (d->rule == CTSEG_INTAKE_EVENT && !ctseg_intake_is_container(t))
+    {
+        d->nprops++;                    /* nearly all there is */
+        d->shape = CTSEG_INTAKE_SCALAR;
 
-    case CTSEG_JSON_OBJECT_END:
-        if (t->depth == depth) {
-            d->raw.data = d->start;
-            d->raw.len = (size_t) (t->raw.data + 1 - d->start);
-            d->start = NULL;
-
-        } else if (t->depth == depth + 1
-                   && d->shape == CTSEG_INTAKE_OPERATOR && d->nops != 1)
-        {
-            ctseg_intake_nested(d);
-        }
-
-        return;
-
-    case CTSEG_JSON_ARRAY_END:
-        return;
-
-    default:
-        if (t->depth == depth + 1) {
-            ctseg_intake_prop(d, t);
-
-        } else {
-            ctseg_intake_within(d, t->depth - depth - 1, t);
-        }
+    } else {
+        ctseg_intake_prop(d, t);
     }
 }
 

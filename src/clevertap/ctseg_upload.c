@@ -40,6 +40,8 @@ typedef struct {
     bool                  is_object;
     bool                  is_event;
     bool                  is_profile;
+    bool                  has_data;     /* data is ready for use */
+    bool                  has_profile;
     ctseg_intake_t        in;
     ctseg_intake_data_t   data;         /* evtData */
     ctseg_intake_data_t   profile;      /* profileData */
@@ -55,7 +57,7 @@ typedef struct {
     bool                    in_d;       /* the next value is that of "d" */
     bool                    seen_d;
     unsigned                nrecords;
-    ctseg_upload_field_t    field;
+    unsigned                field;      /* ctseg_upload_field_t */
     ctseg_upload_record_t   rec;
 } ctseg_upload_ctx_t;
 
@@ -72,12 +74,14 @@ ctseg_upload_parse(ctseg_upload_t *u, ctseg_str_t body, int64_t now_ms,
     ctseg_rc_t          rc;
     ctseg_upload_ctx_t  ctx;
 
-    memset(&ctx, 0, sizeof(ctx));
-
     ctx.u = u;
     ctx.body = body;
     ctx.now_ms = now_ms;
+    ctx.rc = CTSEG_OK;
     ctx.err = err;
+    ctx.in_d = false;
+    ctx.seen_d = false;
+    ctx.nrecords = 0;
 
     rc = ctseg_json_scan(body, CTSEG_INTAKE_DEPTH_MAX, ctseg_upload_token,
                          &ctx, err);
@@ -143,36 +147,72 @@ ctseg_upload_refuse(ctseg_upload_ctx_t *ctx, ctseg_rc_t rc, const char *at,
 }
 
 
-static ctseg_upload_field_t
+/* each name of a member is asked about: by its length, then all at once */
+
+static unsigned
 ctseg_upload_field(ctseg_str_t name)
 {
-    size_t  i;
+    switch (name.len) {
 
-    static const struct {
-        ctseg_str_t           name;
-        ctseg_upload_field_t  field;
-    } fields[] = {
-        { ctseg_string("identity"), CTSEG_FIELD_ID + CTSEG_ID_IDENTITY },
-        { ctseg_string("type"), CTSEG_FIELD_TYPE },
-        { ctseg_string("evtName"), CTSEG_FIELD_NAME },
-        { ctseg_string("evtData"), CTSEG_FIELD_DATA },
-        { ctseg_string("profileData"), CTSEG_FIELD_PROFILE },
-        { ctseg_string("ts"), CTSEG_FIELD_TS },
-        { ctseg_string("$id"), CTSEG_FIELD_OWN_ID },
-        { ctseg_string("objectId"), CTSEG_FIELD_ID + CTSEG_ID_OBJECT },
-        { ctseg_string("email"), CTSEG_FIELD_ID + CTSEG_ID_EMAIL },
-        { ctseg_string("phone"), CTSEG_FIELD_ID + CTSEG_ID_PHONE },
-        { ctseg_string("FBID"), CTSEG_FIELD_ID + CTSEG_ID_FBID },
-        { ctseg_string("GPID"), CTSEG_FIELD_ID + CTSEG_ID_GPID }
-    };
+    case 2:
+        return ctseg_str_same(name, "ts") ? CTSEG_FIELD_TS
+                                          : CTSEG_FIELD_OTHER;
 
-    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (ctseg_str_eq(name, fields[i].name)) {
-            return fields[i].field;
-        }
+    case 3:
+        return ctseg_str_same(name, "$id") ? CTSEG_FIELD_OWN_ID
+                                           : CTSEG_FIELD_OTHER;
+
+    case 4:
+        return ctseg_str_same(name, "type") ? CTSEG_FIELD_TYPE
+               : ctseg_str_same(name, "FBID")
+                 ? CTSEG_FIELD_ID + CTSEG_ID_FBID
+               : ctseg_str_same(name, "GPID")
+                 ? CTSEG_FIELD_ID + CTSEG_ID_GPID
+               : CTSEG_FIELD_OTHER;
+
+    case 5:
+        return ctseg_str_same(name, "email") ? CTSEG_FIELD_ID + CTSEG_ID_EMAIL
+               : ctseg_str_same(name, "phone")
+                 ? CTSEG_FIELD_ID + CTSEG_ID_PHONE
+               : CTSEG_FIELD_OTHER;
+
+    case 7:
+        return ctseg_str_same(name, "evtName") ? CTSEG_FIELD_NAME
+               : ctseg_str_same(name, "evtData") ? CTSEG_FIELD_DATA
+               : CTSEG_FIELD_OTHER;
+
+    case 8:
+        return ctseg_str_same(name, "identity")
+                 ? CTSEG_FIELD_ID + CTSEG_ID_IDENTITY
+               : ctseg_str_same(name, "objectId")
+                 ? CTSEG_FIELD_ID + CTSEG_ID_OBJECT
+               : CTSEG_FIELD_OTHER;
+
+    case 11:
+        return ctseg_str_same(name, "profileData") ? CTSEG_FIELD_PROFILE
+                                                   : CTSEG_FIELD_OTHER;
+
+    default:
+        return CTSEG_FIELD_OTHER;
+    }
+}
+
+
+/* a record has one of them as a rule, so neither is made ready in advance */
+
+static void
+ctseg_upload_need(ctseg_upload_record_t *rec, unsigned field)
+{
+    if (field == CTSEG_FIELD_DATA && !rec->has_data) {
+        rec->has_data = true;
+        ctseg_intake_data_begin(&rec->data, CTSEG_INTAKE_EVENT, "evtData");
     }
 
-    return CTSEG_FIELD_OTHER;
+    if (field == CTSEG_FIELD_PROFILE && !rec->has_profile) {
+        rec->has_profile = true;
+        ctseg_intake_data_begin(&rec->profile, CTSEG_INTAKE_PROFILE,
+                                "profileData");
+    }
 }
 
 
@@ -206,9 +246,9 @@ ctseg_upload_value(ctseg_upload_ctx_t *ctx, const ctseg_json_token_t *t)
 
     case CTSEG_FIELD_TYPE:
         rec->is_event = t->type == CTSEG_JSON_STRING
-                        && ctseg_str_is(t->text, "event");
+                        && ctseg_str_same(t->text, "event");
         rec->is_profile = t->type == CTSEG_JSON_STRING
-                          && ctseg_str_is(t->text, "profile");
+                          && ctseg_str_same(t->text, "profile");
         break;
 
     case CTSEG_FIELD_NAME:
@@ -238,13 +278,12 @@ ctseg_upload_record_start(ctseg_upload_ctx_t *ctx,
                                    "\"d\" holds more than 1000 records");
     }
 
-    memset(&ctx->rec, 0, sizeof(ctseg_upload_record_t));
-
     ctx->rec.start = t->raw.data;
     ctx->rec.is_object = t->type == CTSEG_JSON_OBJECT;
-    ctx->rec.data.name = "evtData";
-    ctx->rec.profile.name = "profileData";
-    ctx->rec.profile.rule = CTSEG_INTAKE_PROFILE;
+    ctx->rec.is_event = false;
+    ctx->rec.is_profile = false;
+    ctx->rec.has_data = false;
+    ctx->rec.has_profile = false;
     ctx->field = CTSEG_FIELD_OTHER;
 
     ctseg_intake_begin(&ctx->rec.in);
@@ -291,9 +330,10 @@ ctseg_upload_token(void *data, const ctseg_json_token_t *t)
 
         if (t->depth == CTSEG_UPLOAD_RECORD && ctx->in_d) {
             ctx->field = ctseg_upload_field(t->text);
+            ctseg_upload_need(&ctx->rec, ctx->field);
 
         } else if (t->depth == CTSEG_UPLOAD_ROOT) {
-            ctx->in_d = ctseg_str_is(t->text, "d");
+            ctx->in_d = ctseg_str_same(t->text, "d");
 
             if (ctx->in_d && ctx->seen_d) {
                 return ctseg_upload_refuse(ctx, CTSEG_INVALID, t->raw.data,
@@ -346,6 +386,7 @@ ctseg_upload_verdict(ctseg_upload_record_t *rec, int64_t now_ms,
     }
 
     if (rec->is_profile) {
+        ctseg_upload_need(rec, CTSEG_FIELD_PROFILE);
         return ctseg_intake_profile(&rec->in, &rec->profile, now_ms, text);
     }
 
@@ -353,6 +394,8 @@ ctseg_upload_verdict(ctseg_upload_record_t *rec, int64_t now_ms,
         ctseg_buf_cstr(text, "Type must be event or profile");
         return CTSEG_CODE_TYPE;
     }
+
+    ctseg_upload_need(rec, CTSEG_FIELD_DATA);
 
     return ctseg_intake_event(&rec->in, &rec->data, now_ms, text);
 }
@@ -389,13 +432,16 @@ ctseg_upload_record_end(ctseg_upload_ctx_t *ctx, const char *end)
 size_t
 ctseg_upload_open(ctseg_upload_t *u)
 {
-    size_t  mark;
+    size_t       mark;
+    ctseg_str_t  text = ctseg_string("{\"status\":\"fail\",\"error\":\"");
 
     mark = u->unprocessed.len;
 
-    ctseg_buf_cstr(&u->unprocessed, mark == 0
-                   ? "{\"status\":\"fail\",\"error\":\""
-                   : ",{\"status\":\"fail\",\"error\":\"");
+    if (mark != 0) {
+        ctseg_buf_char(&u->unprocessed, ',');
+    }
+
+    ctseg_buf_str(&u->unprocessed, text);
 
     return mark;
 }
@@ -442,13 +488,21 @@ ctseg_upload_close(ctseg_upload_t *u, size_t mark, int code,
 void
 ctseg_upload_render(ctseg_buf_t *out, const ctseg_upload_t *u)
 {
-    const char  *status;
+    char    digits[CTSEG_DECIMAL_MAX];
+    size_t  n;
 
-    status = u->nfailed == 0 ? "success"
-                             : u->nevents == 0 ? "fail" : "partial";
+    n = ctseg_decimal(digits, u->nevents);
 
-    ctseg_buf_fmt(out, "{\"status\":\"%s\",\"processed\":%u,"
-                  "\"unprocessed\":[", status, u->nevents);
+    /* once, and not with each of the parts */
+
+    ctseg_buf_reserve(out, u->unprocessed.len + 64);
+
+    ctseg_buf_cstr(out, u->nfailed == 0 ? "{\"status\":\"success\""
+                        : u->nevents == 0 ? "{\"status\":\"fail\""
+                        : "{\"status\":\"partial\"");
+    ctseg_buf_cstr(out, ",\"processed\":");
+    ctseg_buf_add(out, digits, n);
+    ctseg_buf_cstr(out, ",\"unprocessed\":[");
     ctseg_buf_str(out, ctseg_buf_slice(&u->unprocessed));
     ctseg_buf_cstr(out, "]}\n");
 }

@@ -3,10 +3,12 @@
  * 3-7, base64 by the vectors of RFC 4648.
  */
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -55,6 +57,9 @@ test_int64(void **state)
         { "-9223372036854775809", false, 0 },
         { "18446744073709551616", false, 0 },
         { "99999999999999999999999", false, 0 },
+        { "00000000000000000000000042", true, 42 },
+        { "-000000000000000000000000042", true, -42 },
+        { "00000000000000009223372036854775808", false, 0 },
         { "", false, 0 },
         { "-", false, 0 },
         { "--1", false, 0 },
@@ -74,6 +79,42 @@ test_int64(void **state)
                          cases[i].ok);
         assert_true(n == (cases[i].ok ? cases[i].n : 99));
     }
+}
+
+
+static void
+test_decimal(void **state)
+{
+    char      out[CTSEG_DECIMAL_MAX], expect[32];
+    size_t    n;
+    uint64_t  v;
+
+    (void) state;
+
+    for (v = 0; v < UINT64_MAX / 11; v = v * 3 + 1) {
+        n = ctseg_decimal(out, v);
+        assert_int_equal(n, snprintf(expect, sizeof(expect), "%" PRIu64, v));
+        assert_memory_equal(out, expect, n);
+    }
+
+    assert_int_equal(ctseg_decimal(out, 10), 2);
+    assert_memory_equal(out, "10", 2);
+    assert_int_equal(ctseg_decimal(out, UINT64_MAX), CTSEG_DECIMAL_MAX);
+    assert_memory_equal(out, "18446744073709551615", CTSEG_DECIMAL_MAX);
+}
+
+
+static void
+test_same(void **state)
+{
+    ctseg_str_t  s = { 3, "abcd" };
+
+    (void) state;
+
+    assert_true(ctseg_str_same(s, "abc"));
+    assert_false(ctseg_str_same(s, "abcd"));
+    assert_false(ctseg_str_same(s, "ab"));
+    assert_false(ctseg_str_same(s, "abd"));
 }
 
 
@@ -254,6 +295,8 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_eq),
         cmocka_unit_test(test_int64),
+        cmocka_unit_test(test_decimal),
+        cmocka_unit_test(test_same),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_utf8_every),
         cmocka_unit_test(test_utf8_len),

@@ -370,6 +370,67 @@ test_twice(void **state)
 }
 
 
+/* a name is a field's to the last byte, and a record knows of no other one */
+
+static void
+test_fields(void **state)
+{
+    char             body[512], name[32];
+    size_t           i, j, len;
+    ctseg_err_t      err;
+    ctseg_upload_t   u;
+
+    static const char  *const fields[] = {
+        "ts", "$id", "type", "FBID", "GPID", "email", "phone", "evtName",
+        "evtData", "identity", "objectId", "profileData"
+    };
+
+    (void) state;
+
+    for (i = 0; i < N(fields); i++) {
+        len = strlen(fields[i]);
+
+        /* true is wrong for each of them, but for what a record is not */
+
+        for (j = 0; j <= len + 1; j++) {
+            memcpy(name, fields[i], len + 1);
+
+            if (j < len) {
+                name[j] = name[j] == 'x' ? 'y' : 'x';
+
+            } else if (j == len) {
+                memcpy(name + len, "x", 2);
+            }
+
+            (void) snprintf(body, sizeof(body),
+                            "{\"d\":[{" OK_RECORD ",\"%s\":true}]}", name);
+
+            assert_int_equal(test_parse(&u, body, &err), CTSEG_OK);
+            assert_int_equal(u.nfailed, j == len + 1
+                                        && strcmp(name, "profileData") != 0);
+            ctseg_upload_free(&u);
+        }
+    }
+
+    assert_int_equal(test_parse(&u, "{\"d\":["
+                         "{" OK_RECORD ",\"evtData\":{\"a\":[1],\"b\":2}},"
+                         "{" OK_RECORD "},"
+                         "{\"type\":\"profile\",\"identity\":\"I\","
+                         "\"evtData\":5,\"profileData\":{\"Phone\":\"x\"}},"
+                         "{\"type\":\"profile\",\"identity\":\"I\"},"
+                         "{" OK_RECORD ",\"evtData\":7,\"evtData\":{}},"
+                         "{" OK_RECORD ",\"evtData\":{\"a\":[1]},"
+                         "\"evtData\":{\"c\":3}}]}", &err), CTSEG_OK);
+    assert_int_equal(u.nfailed, 2);
+    assert_int_equal(u.nevents, 4);
+    test_slice(u.events[0].props, "");
+    test_slice(u.events[1].props, "");
+    test_slice(u.events[2].props, "{}");
+    test_slice(u.events[3].props, "{\"c\":3}");
+    ctseg_upload_free(&u);
+}
+
+
 static void
 test_bodies(void **state)
 {
@@ -703,6 +764,7 @@ main(void)
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_fields),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_partial),

@@ -66,13 +66,28 @@ page(ctseg_buf_t *out)
 }
 
 
+/* with a string that takes pieces: what is short costs no allocation */
+
 static ctseg_rc_t
 refusal(ctseg_buf_t *out)
 {
-    return read_answer(out, "{\"status\":\"fail\",\"code\":2,\"error\":"
-                       "\"Request still in progress, please come back in a"
-                       " while; this is \\u0061 text of more than a hundred"
-                       " bytes\"}");
+    unsigned     i;
+    char        *p;
+
+    static char  body[8192];
+
+    p = stpcpy(body, "{\"status\":\"fail\",\"code\":2,\"error\":"
+               "\"Request still in progress, please come back in a"
+               " while; this is \\u0061 text of more than a hundred"
+               " bytes\",\"more\":\"");
+
+    for (i = 0; i < 1000; i++) {
+        p = stpcpy(p, "\\ud800");
+    }
+
+    (void) stpcpy(p, "\"}");
+
+    return read_answer(out, body);
 }
 
 

@@ -485,6 +485,19 @@ ctseg_upload_close(ctseg_upload_t *u, size_t mark, int code,
 }
 
 
+/* the parts of an answer, around what is different in each */
+
+static const char  ctseg_upload_success[] = "{\"status\":\"success\"";
+static const char  ctseg_upload_processed[] = ",\"processed\":";
+static const char  ctseg_upload_unprocessed[] = ",\"unprocessed\":[";
+static const char  ctseg_upload_tail[] = "]}\n";
+
+_Static_assert(sizeof(ctseg_upload_success) + sizeof(ctseg_upload_processed)
+               + CTSEG_DECIMAL_MAX + sizeof(ctseg_upload_unprocessed)
+               + sizeof(ctseg_upload_tail) <= CTSEG_UPLOAD_PLAIN_MAX,
+               "a plain answer has more room than it is given");
+
+
 void
 ctseg_upload_render(ctseg_buf_t *out, const ctseg_upload_t *u)
 {
@@ -495,16 +508,31 @@ ctseg_upload_render(ctseg_buf_t *out, const ctseg_upload_t *u)
 
     /* once, and not with each of the parts */
 
-    ctseg_buf_reserve(out, u->unprocessed.len + 64);
+    ctseg_buf_reserve(out, u->unprocessed.len + CTSEG_UPLOAD_PLAIN_MAX);
 
-    ctseg_buf_cstr(out, u->nfailed == 0 ? "{\"status\":\"success\""
+    ctseg_buf_cstr(out, u->nfailed == 0 ? ctseg_upload_success
                         : u->nevents == 0 ? "{\"status\":\"fail\""
                         : "{\"status\":\"partial\"");
-    ctseg_buf_cstr(out, ",\"processed\":");
+    ctseg_buf_cstr(out, ctseg_upload_processed);
     ctseg_buf_add(out, digits, n);
-    ctseg_buf_cstr(out, ",\"unprocessed\":[");
+    ctseg_buf_cstr(out, ctseg_upload_unprocessed);
     ctseg_buf_str(out, ctseg_buf_slice(&u->unprocessed));
-    ctseg_buf_cstr(out, "]}\n");
+    ctseg_buf_cstr(out, ctseg_upload_tail);
+}
+
+
+size_t
+ctseg_upload_plain(char out[CTSEG_UPLOAD_PLAIN_MAX], unsigned n)
+{
+    char  *p;
+
+    p = stpcpy(out, ctseg_upload_success);
+    p = stpcpy(p, ctseg_upload_processed);
+    p += ctseg_decimal(p, n);
+    p = stpcpy(p, ctseg_upload_unprocessed);
+    p = stpcpy(p, ctseg_upload_tail);
+
+    return (size_t) (p - out);
 }
 
 

@@ -51,6 +51,12 @@ void ctseg_upload_free(ctseg_upload_t *u);
 
 void ctseg_upload_render(ctseg_buf_t *out, const ctseg_upload_t *u);
 
+/* the same where all of so many records were good; its length */
+
+#define CTSEG_UPLOAD_PLAIN_MAX  80
+
+size_t ctseg_upload_plain(char out[CTSEG_UPLOAD_PLAIN_MAX], unsigned n);
+
 /*
  * The answer to anything else, as CleverTap words it: {"status":"fail",
  * "error":...,"code":status}, with a "detail" when that is not NULL.

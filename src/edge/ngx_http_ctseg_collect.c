@@ -381,7 +381,6 @@ static void
 ngx_http_ctseg_item_free(ngx_http_ctseg_item_t *item)
 {
     ngx_http_ctseg_copy_free(item);
-    ngx_free(item->body.data);
     ctseg_buf_free(&item->answer);
     ngx_free(item);
 }
@@ -408,6 +407,7 @@ ngx_http_ctseg_collect_weight(ngx_http_ctseg_item_t *item)
 static void
 ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
 {
+    size_t                      size;
     ngx_int_t                   rc;
     ngx_str_t                   value;
     ngx_uint_t                  copy;
@@ -431,11 +431,17 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
         return;
     }
 
-    item = ngx_calloc(sizeof(ngx_http_ctseg_item_t), r->connection->log);
+    size = ngx_http_ctseg_body_size(r);
+
+    item = ngx_alloc(sizeof(ngx_http_ctseg_item_t) + size,
+                     r->connection->log);
     if (item == NULL) {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;
     }
+
+    ngx_memzero(item, sizeof(ngx_http_ctseg_item_t));
+    ngx_http_ctseg_body_copy(r, &item->body, (char *) (item + 1), size);
 
     item->r = r;
 
@@ -459,12 +465,6 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
         && value.len == 1 && value.data[0] == '1')
     {
         item->dry_run = 1;
-    }
-
-    if (ngx_http_ctseg_body_take(r, &item->body) != NGX_OK) {
-        ngx_http_ctseg_item_free(item);
-        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-        return;
     }
 
     if (!ngx_http_ctseg_is_copy(r)) {
@@ -718,6 +718,7 @@ ngx_http_ctseg_collect_answer(ngx_http_ctseg_item_t *item)
 {
     ngx_int_t                 rc;
     ngx_uint_t                n;
+    ctseg_str_t               body;
     ngx_http_request_t       *r;
     ngx_http_ctseg_ctx_t     *ctx;
     ngx_http_ctseg_header_t   retry;
@@ -751,8 +752,15 @@ ngx_http_ctseg_collect_answer(ngx_http_ctseg_item_t *item)
     } else {
         ngx_http_ctseg_collect_count(r, item->status);
 
+        body = ctseg_buf_slice(&item->answer);
+
+        if (item->plain_len != 0) {
+            body.data = item->plain;
+            body.len = item->plain_len;
+        }
+
         rc = ngx_http_ctseg_reply(r, item->status, &ngx_http_ctseg_json_type,
-                                  ctseg_buf_slice(&item->answer), &retry, n);
+                                  body, &retry, n);
     }
 
     ngx_http_ctseg_item_free(item);

@@ -94,6 +94,7 @@ ngx_http_ctseg_item_fail(ngx_http_ctseg_item_t *item, ngx_uint_t status,
     item->status = status;
     item->collected = 0;
     item->stores = 0;
+    item->plain_len = 0;
 
     ctseg_buf_reset(&item->answer);
     ctseg_upload_render_fail(&item->answer, status, error, detail);
@@ -176,7 +177,13 @@ ngx_http_ctseg_item_take(ngx_http_ctseg_group_t *g,
     ngx_uint_t  i;
 
     item->status = NGX_HTTP_OK;
-    ctseg_upload_render(&item->answer, u);
+
+    if (u->nfailed == 0) {
+        item->plain_len = ctseg_upload_plain(item->plain, u->nevents);
+
+    } else {
+        ctseg_upload_render(&item->answer, u);
+    }
 
     if (item->dry_run) {
         return;

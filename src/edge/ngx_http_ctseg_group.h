@@ -16,7 +16,8 @@
 
 typedef struct ngx_http_ctseg_item_s  ngx_http_ctseg_item_t;
 
-/* one request; the thread reads body and dry_run and writes the rest */
+/* one request, with its body behind it; the thread reads body and dry_run and
+   writes the rest */
 
 struct ngx_http_ctseg_item_s {
     ngx_http_ctseg_item_t  *next;
@@ -37,6 +38,11 @@ struct ngx_http_ctseg_item_s {
     ngx_uint_t              collected;  /* events that are stored */
     ngx_uint_t              twins;      /* stored by another of the group */
     ngx_uint_t              repeated;   /* stored before */
+
+    /* the answer: of the usual kind, or else the other one, in a buffer */
+
+    char                    plain[CTSEG_UPLOAD_PLAIN_MAX];
+    size_t                  plain_len;  /* 0: not that */
     ctseg_buf_t             answer;
 };
 

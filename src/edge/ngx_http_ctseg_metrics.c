@@ -100,12 +100,15 @@ ngx_http_ctseg_metrics_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_ctseg_metrics_log_handler(ngx_http_request_t *r)
 {
+    ngx_uint_t                  own;
     ngx_http_ctseg_ctx_t       *ctx;
     ngx_http_ctseg_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
 
-    if (r == r->main && !lcf->api && !lcf->metrics && lcf->dashboard == NULL) {
+    own = lcf->api || lcf->metrics || lcf->dashboard != NULL;
+
+    if (r == r->main && !own) {
         ngx_http_ctseg_count_traffic();
     }
 

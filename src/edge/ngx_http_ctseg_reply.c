@@ -176,18 +176,14 @@ ngx_http_ctseg_finish(ngx_http_request_t *r, ngx_int_t rc)
 }
 
 
-ngx_int_t
-ngx_http_ctseg_body_take(ngx_http_request_t *r, ngx_http_ctseg_body_t *body)
+size_t
+ngx_http_ctseg_body_size(ngx_http_request_t *r)
 {
     off_t         size;
-    ngx_buf_t    *b;
     ngx_chain_t  *cl;
 
-    ngx_memzero(body, sizeof(ngx_http_ctseg_body_t));
-    body->fd = NGX_INVALID_FILE;
-
     if (r->request_body == NULL) {
-        return NGX_OK;
+        return 0;
     }
 
     size = 0;
@@ -196,16 +192,26 @@ ngx_http_ctseg_body_take(ngx_http_request_t *r, ngx_http_ctseg_body_t *body)
         size += ngx_buf_size(cl->buf);
     }
 
-    if (size == 0) {
-        return NGX_OK;
-    }
+    return (size_t) size;
+}
 
-    body->data = ngx_alloc(size, r->connection->log);
-    if (body->data == NULL) {
-        return NGX_ERROR;
-    }
 
+void
+ngx_http_ctseg_body_copy(ngx_http_request_t *r, ngx_http_ctseg_body_t *body,
+    char *data, size_t size)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    body->data = data;
     body->len = size;
+    body->in_memory = 0;
+    body->offset = 0;
+    body->fd = NGX_INVALID_FILE;
+
+    if (size == 0) {
+        return;
+    }
 
     /* nginx has memory buffers first, then at most one file */
 
@@ -221,6 +227,26 @@ ngx_http_ctseg_body_take(ngx_http_request_t *r, ngx_http_ctseg_body_t *body)
         ngx_memcpy(body->data + body->in_memory, b->pos, b->last - b->pos);
         body->in_memory += b->last - b->pos;
     }
+}
+
+
+ngx_int_t
+ngx_http_ctseg_body_take(ngx_http_request_t *r, ngx_http_ctseg_body_t *body)
+{
+    char    *data;
+    size_t   size;
+
+    data = NULL;
+    size = ngx_http_ctseg_body_size(r);
+
+    if (size != 0) {
+        data = ngx_alloc(size, r->connection->log);
+        if (data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_http_ctseg_body_copy(r, body, data, size);
 
     return NGX_OK;
 }

@@ -46,18 +46,25 @@ void ngx_http_ctseg_resume(ngx_http_request_t *r);
 void ngx_http_ctseg_finish(ngx_http_request_t *r, ngx_int_t rc);
 
 
-/* a request's body in memory of its own (malloc); the file part, if nginx
-   had to write one, is read by the thread */
+/* a request's body in memory that is not the request's; the file part, if
+   nginx had to write one, is read by the thread */
 
 typedef struct {
-    char       *data;               /* room for len bytes */
+    char       *data;               /* room for len bytes, the caller's */
     size_t      len;                /* of the whole body */
     size_t      in_memory;          /* bytes of data already there */
     ngx_fd_t    fd;                 /* of the rest; nginx's, not ours */
     off_t       offset;
 } ngx_http_ctseg_body_t;
 
-/* NGX_ERROR: no memory */
+/* bytes of the whole body; what of it is in memory goes to data, which has
+   room for all */
+
+size_t ngx_http_ctseg_body_size(ngx_http_request_t *r);
+void ngx_http_ctseg_body_copy(ngx_http_request_t *r,
+    ngx_http_ctseg_body_t *body, char *data, size_t size);
+
+/* the same into memory of its own (malloc).  NGX_ERROR: no memory */
 
 ngx_int_t ngx_http_ctseg_body_take(ngx_http_request_t *r,
     ngx_http_ctseg_body_t *body);

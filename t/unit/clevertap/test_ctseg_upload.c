@@ -71,6 +71,7 @@ test_slice(ctseg_str_t s, const char *expect)
 static void
 test_verdicts(void **state)
 {
+    char             plain[CTSEG_UPLOAD_PLAIN_MAX];
     int              code;
     char             body[8192], answer[8192];
     size_t           i;
@@ -179,6 +180,8 @@ test_verdicts(void **state)
             assert_int_equal(u.nevents, 1);
             assert_string_equal(out.data, "{\"status\":\"success\","
                                 "\"processed\":1,\"unprocessed\":[]}\n");
+            assert_int_equal(ctseg_upload_plain(plain, 1), out.len - 1);
+            assert_memory_equal(plain, out.data, out.len - 1);
 
         } else {
             assert_int_equal(u.nevents, 0);

@@ -38,12 +38,12 @@ struct ctseg_arena_s {
 
 
 void
-ctseg_buf_reserve(ctseg_buf_t *b, size_t more)
+ctseg_buf_grow(ctseg_buf_t *b, size_t more)
 {
     char    *data;
     size_t   cap;
 
-    if (b->failed || more <= b->cap - b->len) {
+    if (b->failed) {
         return;
     }
 
@@ -67,45 +67,6 @@ ctseg_buf_reserve(ctseg_buf_t *b, size_t more)
 
     b->data = data;
     b->cap = cap;
-}
-
-
-void
-ctseg_buf_add(ctseg_buf_t *b, const void *data, size_t len)
-{
-    if (len == 0) {
-        return;
-    }
-
-    ctseg_buf_reserve(b, len);
-
-    if (b->failed) {
-        return;
-    }
-
-    memcpy(b->data + b->len, data, len);
-    b->len += len;
-}
-
-
-void
-ctseg_buf_str(ctseg_buf_t *b, ctseg_str_t s)
-{
-    ctseg_buf_add(b, s.data, s.len);
-}
-
-
-void
-ctseg_buf_cstr(ctseg_buf_t *b, const char *s)
-{
-    ctseg_buf_add(b, s, strlen(s));
-}
-
-
-void
-ctseg_buf_char(ctseg_buf_t *b, char c)
-{
-    ctseg_buf_add(b, &c, 1);
 }
 
 

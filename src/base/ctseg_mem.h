@@ -7,6 +7,8 @@
 #define CTSEG_MEM_H
 
 
+#include <string.h>
+
 #include "ctseg.h"
 
 
@@ -23,11 +25,65 @@ typedef struct {
     bool     failed;
 } ctseg_buf_t;
 
-void ctseg_buf_reserve(ctseg_buf_t *b, size_t more);
-void ctseg_buf_add(ctseg_buf_t *b, const void *data, size_t len);
-void ctseg_buf_str(ctseg_buf_t *b, ctseg_str_t s);
-void ctseg_buf_cstr(ctseg_buf_t *b, const char *s);
-void ctseg_buf_char(ctseg_buf_t *b, char c);
+/* room for so many more bytes, where there is none: reserve asks for it */
+
+void ctseg_buf_grow(ctseg_buf_t *b, size_t more);
+
+
+/* these are here so that an append for which there is room is no call */
+
+static inline void
+ctseg_buf_reserve(ctseg_buf_t *b, size_t more)
+{
+    if (more > b->cap - b->len) {
+        ctseg_buf_grow(b, more);
+    }
+}
+
+
+static inline void
+ctseg_buf_add(ctseg_buf_t *b, const void *data, size_t len)
+{
+    if (len == 0) {
+        return;                         /* data may be NULL */
+    }
+
+    ctseg_buf_reserve(b, len);
+
+    if (b->failed) {
+        return;
+    }
+
+    memcpy(b->data + b->len, data, len);
+    b->len += len;
+}
+
+
+static inline void
+ctseg_buf_str(ctseg_buf_t *b, ctseg_str_t s)
+{
+    ctseg_buf_add(b, s.data, s.len);
+}
+
+
+static inline void
+ctseg_buf_cstr(ctseg_buf_t *b, const char *s)
+{
+    ctseg_buf_add(b, s, strlen(s));
+}
+
+
+static inline void
+ctseg_buf_char(ctseg_buf_t *b, char c)
+{
+    ctseg_buf_reserve(b, 1);
+
+    if (!b->failed) {
+        b->data[b->len++] = c;
+    }
+}
+
+
 void ctseg_buf_fmt(ctseg_buf_t *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

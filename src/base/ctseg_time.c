@@ -64,9 +64,14 @@ ctseg_days_from_civil(int year, int month, int day)
 void
 ctseg_civil_from_days(int64_t days, int *year, int *month, int *day)
 {
-    int64_t  era, doe, yoe, doy, mp;
+    int64_t   era, rest;
+    uint32_t  doe, yoe, doy, mp;
 
-    era = ctseg_time_div(days + 719468, 146097, &doe);
+    era = ctseg_time_div(days + 719468, 146097, &rest);
+
+    /* each event that is sent comes here: what is left fits in 32 bits */
+
+    doe = (uint32_t) rest;
     yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     mp = (5 * doy + 2) / 153;
@@ -93,7 +98,8 @@ ctseg_time_naive(const ctseg_civil_t *c)
 static void
 ctseg_time_split(int64_t ms, ctseg_civil_t *c)
 {
-    int64_t  days, rest;
+    int64_t   days, rest;
+    uint32_t  n;
 
     if (ms < CTSEG_TIME_MIN_MS) {
         ms = CTSEG_TIME_MIN_MS;
@@ -106,11 +112,14 @@ ctseg_time_split(int64_t ms, ctseg_civil_t *c)
     days = ctseg_time_div(ms, CTSEG_DAY_MS, &rest);
     ctseg_civil_from_days(days, &c->year, &c->month, &c->day);
 
-    c->msec = (int) (rest % 1000);
-    rest /= 1000;
-    c->sec = (int) (rest % 60);
-    c->min = (int) (rest / 60 % 60);
-    c->hour = (int) (rest / 3600);
+    n = (uint32_t) rest;
+
+    c->msec = (int) (n % 1000);
+    n /= 1000;
+    c->sec = (int) (n % 60);
+    n /= 60;
+    c->min = (int) (n % 60);
+    c->hour = (int) (n / 60);
 }
 
 
@@ -397,28 +406,25 @@ ctseg_date_parse(ctseg_str_t s, ctseg_civil_t *c)
 }
 
 
-static char *
-ctseg_time_put(char *out, int v, unsigned n)
+static inline char *
+ctseg_time_put(char *out, unsigned v)
 {
-    unsigned  i;
+    out[0] = (char) ('0' + v / 10 % 10);
+    out[1] = (char) ('0' + v % 10);
 
-    for (i = n; i != 0; i--) {
-        out[i - 1] = (char) ('0' + v % 10);
-        v /= 10;
-    }
-
-    return out + n;
+    return out + 2;
 }
 
 
 void
 ctseg_date_render(char *out, const ctseg_civil_t *c)
 {
-    out = ctseg_time_put(out, c->year, 4);
+    out = ctseg_time_put(out, (unsigned) c->year / 100);
+    out = ctseg_time_put(out, (unsigned) c->year % 100);
     *out++ = '-';
-    out = ctseg_time_put(out, c->month, 2);
+    out = ctseg_time_put(out, (unsigned) c->month);
     *out++ = '-';
-    out = ctseg_time_put(out, c->day, 2);
+    out = ctseg_time_put(out, (unsigned) c->day);
     *out = '\0';
 }
 
@@ -450,20 +456,49 @@ ctseg_day_start(const ctseg_zone_t *z, const ctseg_civil_t *c)
 void
 ctseg_rfc3339(char *out, int64_t ms)
 {
+    ctseg_day_t  day;
+
+    memset(&day, 0, sizeof(ctseg_day_t));
+
+    ctseg_rfc3339_near(out, ms, &day);
+}
+
+
+void
+ctseg_rfc3339_near(char *out, int64_t ms, ctseg_day_t *day)
+{
+    int64_t        rest;
+    uint32_t       n;
     ctseg_civil_t  c;
 
-    ctseg_time_split(ms < 0 ? 0 : ms, &c);
+    ms = ms < 0 ? 0 : ms;
+    ms = ms > CTSEG_TIME_MAX_MS ? CTSEG_TIME_MAX_MS : ms;
 
-    ctseg_date_render(out, &c);
+    rest = ms - day->start_ms;
+
+    if (day->text[0] == '\0' || rest < 0 || rest >= CTSEG_DAY_MS) {
+        ctseg_time_split(ms, &c);
+        ctseg_date_render(day->text, &c);
+
+        rest = ms % CTSEG_DAY_MS;
+        day->start_ms = ms - rest;
+    }
+
+    memcpy(out, day->text, CTSEG_DATE_LEN);
     out += CTSEG_DATE_LEN;
+
+    n = (uint32_t) rest / 1000;
+
     *out++ = 'T';
-    out = ctseg_time_put(out, c.hour, 2);
+    out = ctseg_time_put(out, n / 3600);
     *out++ = ':';
-    out = ctseg_time_put(out, c.min, 2);
+    out = ctseg_time_put(out, n / 60 % 60);
     *out++ = ':';
-    out = ctseg_time_put(out, c.sec, 2);
+    out = ctseg_time_put(out, n % 60);
+    n = (uint32_t) rest % 1000;
     *out++ = '.';
-    out = ctseg_time_put(out, c.msec, 3);
+    *out++ = (char) ('0' + n / 100);
+    out = ctseg_time_put(out, n % 100);
     *out++ = 'Z';
     *out = '\0';
 }

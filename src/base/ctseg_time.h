@@ -75,6 +75,19 @@ int64_t ctseg_day_start(const ctseg_zone_t *z, const ctseg_civil_t *c);
 
 void ctseg_rfc3339(char *out, int64_t ms);
 
+
+/* the day of the last one; zeroed: none */
+
+typedef struct {
+    int64_t  start_ms;
+    char     text[CTSEG_DATE_LEN + 1];
+} ctseg_day_t;
+
+/* the same for many, of which neighbours share a day: no calendar for these */
+
+void ctseg_rfc3339_near(char *out, int64_t ms, ctseg_day_t *day);
+
+
 /* clocks: for callers above model, which itself never asks for the time */
 
 int64_t ctseg_now_ms(void);             /* CLOCK_REALTIME */

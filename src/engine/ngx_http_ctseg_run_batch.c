@@ -5,6 +5,7 @@
  */
 
 #include "../bridge/ngx_http_ctseg_count.h"
+#include "ngx_http_ctseg_bodies.h"
 #include "ngx_http_ctseg_run_int.h"
 
 
@@ -66,6 +67,21 @@ ngx_http_ctseg_batch_create(ngx_http_ctseg_run_t *run, uint64_t after,
 }
 
 
+ngx_int_t
+ngx_http_ctseg_batch_load(ngx_http_ctseg_batch_t *batch)
+{
+    ctseg_buf_t  *body;
+
+    body = &batch->load.batch.body;
+
+    if (body->data == NULL) {
+        ngx_http_ctseg_bodies_take(body);
+    }
+
+    return ngx_http_ctseg_task_post(&batch->load.task);
+}
+
+
 /* parts count as one, or culprits side by side would leave no room for what
    shows that it is them */
 
@@ -115,7 +131,7 @@ ngx_http_ctseg_run_load(ngx_http_ctseg_run_t *run)
     batch->load.many = ngx_http_ctseg_run_unsent(&run->run.counts)
                        >= NGX_HTTP_CTSEG_KEPT;
 
-    if (ngx_http_ctseg_task_post(&batch->load.task) != NGX_OK) {
+    if (ngx_http_ctseg_batch_load(batch) != NGX_OK) {
         ngx_http_ctseg_batch_free(batch);
         return;
     }
@@ -182,7 +198,7 @@ ngx_http_ctseg_run_reload(ngx_http_ctseg_batch_t *batch)
     if (!ngx_exiting && !ngx_quit && !ngx_terminate
         && ngx_http_ctseg_run_is_open(run)
         && !ngx_http_ctseg_run_rests(run)
-        && ngx_http_ctseg_task_post(&batch->load.task) == NGX_OK)
+        && ngx_http_ctseg_batch_load(batch) == NGX_OK)
     {
         return;
     }
@@ -476,7 +492,7 @@ ngx_http_ctseg_batch_free(ngx_http_ctseg_batch_t *batch)
     }
 
     ngx_http_ctseg_deliver_abort(&batch->delivery);
-    ctseg_batch_free(&batch->load.batch);
+    ngx_http_ctseg_bodies_give(&batch->load.batch);
     ngx_free(batch);
 
     ngx_http_ctseg_nbatches--;

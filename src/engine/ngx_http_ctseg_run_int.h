@@ -210,6 +210,10 @@ void ngx_http_ctseg_run_retry(ngx_http_ctseg_run_t *run);
 ngx_http_ctseg_batch_t *ngx_http_ctseg_batch_create(
     ngx_http_ctseg_run_t *run, uint64_t after, uint64_t hi);
 
+/* have a thread load it.  NGX_ERROR: as of ngx_http_ctseg_task_post */
+
+ngx_int_t ngx_http_ctseg_batch_load(ngx_http_ctseg_batch_t *batch);
+
 /* remember the last thing that went wrong */
 
 void ngx_http_ctseg_run_note_error(ngx_http_ctseg_run_t *run,

@@ -6,6 +6,7 @@
 
 #include "../segment/ctseg_answer.h"
 #include "../bridge/ngx_http_ctseg_count.h"
+#include "ngx_http_ctseg_bodies.h"
 #include "ngx_http_ctseg_run_int.h"
 
 
@@ -201,8 +202,7 @@ ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch)
 void
 ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch, int64_t wait)
 {
-    ctseg_batch_free(&batch->load.batch);
-    ngx_memzero(&batch->load.batch, sizeof(ctseg_batch_t));
+    ngx_http_ctseg_bodies_give(&batch->load.batch);
 
     batch->state = NGX_HTTP_CTSEG_BATCH_WAITING;
     batch->retry_at_ms = ctseg_now_ms() + wait;
@@ -387,7 +387,7 @@ ngx_http_ctseg_run_retry_handler(ngx_event_t *ev)
     batch->state = NGX_HTTP_CTSEG_BATCH_LOADING;
     batch->load.rc = CTSEG_OK;
 
-    if (ngx_http_ctseg_task_post(&batch->load.task) != NGX_OK) {
+    if (ngx_http_ctseg_batch_load(batch) != NGX_OK) {
         ngx_http_ctseg_run_wait(batch, CTSEG_BACKOFF_BASE_MS);
     }
 }

@@ -6,6 +6,7 @@
  */
 
 #include "../segment/ctseg_answer.h"
+#include "ngx_http_ctseg_bodies.h"
 #include "ngx_http_ctseg_run_int.h"
 
 
@@ -61,15 +62,14 @@ ngx_http_ctseg_run_split(ngx_http_ctseg_batch_t *batch)
 
     events = batch->load.batch.events;
 
-    ctseg_batch_free(&batch->load.batch);
-    ngx_memzero(&batch->load.batch, sizeof(ctseg_batch_t));
+    ngx_http_ctseg_bodies_give(&batch->load.batch);
 
     batch->split_hi = batch->load.hi;
     batch->load.limit = (events + 1) / 2;
     batch->attempt = 0;
     batch->state = NGX_HTTP_CTSEG_BATCH_LOADING;
 
-    if (ngx_http_ctseg_task_post(&batch->load.task) != NGX_OK) {
+    if (ngx_http_ctseg_batch_load(batch) != NGX_OK) {
         ngx_http_ctseg_run_wait(batch, CTSEG_BACKOFF_BASE_MS);
     }
 }
@@ -99,7 +99,7 @@ ngx_http_ctseg_run_halved(ngx_http_ctseg_batch_t *batch)
     other->part = 1;
     run->nparts++;
 
-    if (ngx_http_ctseg_task_post(&other->load.task) != NGX_OK) {
+    if (ngx_http_ctseg_batch_load(other) != NGX_OK) {
         ngx_http_ctseg_run_wait(other, CTSEG_BACKOFF_BASE_MS);
     }
 

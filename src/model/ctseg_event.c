@@ -8,6 +8,7 @@
 
 #include "ctseg_event.h"
 
+#include <endian.h>
 #include <string.h>
 
 
@@ -15,40 +16,35 @@
 #define CTSEG_EVENT_IDS   ((1u << CTSEG_ID_N) - 1)
 
 
-static void
-ctseg_event_put(unsigned char *p, uint64_t v, unsigned n)
-{
-    unsigned  i;
+/* n is a constant, so that each of these is one load or store */
 
-    for (i = 0; i < n; i++) {
-        p[i] = (unsigned char) (v >> (8 * i));
-    }
+static inline void
+ctseg_event_put(char *p, uint64_t v, size_t n)
+{
+    v = htole64(v);
+
+    memcpy(p, &v, n);
 }
 
 
-static uint64_t
-ctseg_event_get(const char *data, unsigned n)
+static inline uint64_t
+ctseg_event_get(const char *p, size_t n)
 {
-    unsigned              i;
-    uint64_t              v;
-    const unsigned char  *p;
+    uint64_t  v;
 
-    p = (const unsigned char *) data;
+    v = 0;
+    memcpy(&v, p, n);
 
-    for (v = 0, i = 0; i < n; i++) {
-        v |= (uint64_t) p[i] << (8 * i);
-    }
-
-    return v;
+    return le64toh(v);
 }
 
 
 void
 ctseg_event_encode(ctseg_buf_t *out, const ctseg_event_t *ev)
 {
-    size_t         i, head, size;
-    unsigned       ids;
-    unsigned char  bytes[CTSEG_EVENT_HEAD + 2 * CTSEG_ID_N];
+    char      bytes[CTSEG_EVENT_HEAD + 2 * CTSEG_ID_N];
+    size_t    i, head, size;
+    unsigned  ids;
 
     ids = 0;
     head = CTSEG_EVENT_HEAD;
@@ -69,8 +65,8 @@ ctseg_event_encode(ctseg_buf_t *out, const ctseg_event_t *ev)
     size += head;
 
     ctseg_event_put(bytes, size, 4);
-    bytes[4] = (unsigned char) ev->kind;
-    bytes[5] = (unsigned char) ids;
+    bytes[4] = (char) (unsigned char) ev->kind;
+    bytes[5] = (char) (unsigned char) ids;
     ctseg_event_put(bytes + 6, ev->name.len, 2);
     ctseg_event_put(bytes + 8, (uint64_t) ev->time_ms, 8);
 
@@ -112,8 +108,6 @@ ctseg_event_decode(ctseg_str_t *in, ctseg_event_t *ev)
         return CTSEG_CORRUPT;
     }
 
-    memset(ev, 0, sizeof(ctseg_event_t));
-
     ev->kind = (unsigned char) p[4];
     ev->name.len = (size_t) ctseg_event_get(p + 6, 2);
     ev->time_ms = (int64_t) ctseg_event_get(p + 8, 8);
@@ -130,6 +124,7 @@ ctseg_event_decode(ctseg_str_t *in, ctseg_event_t *ev)
     body = ev->name.len;
 
     for (i = 0; i < CTSEG_ID_N; i++) {
+        ev->id[i].len = 0;
 
         if ((ids & (1u << i)) == 0) {
             continue;
@@ -160,6 +155,9 @@ ctseg_event_decode(ctseg_str_t *in, ctseg_event_t *ev)
     }
 
     ev->props.data = p;
+
+    ev->own_id.len = 0;
+    ev->own_id.data = NULL;
 
     in->data += size;
     in->len -= size;

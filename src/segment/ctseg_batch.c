@@ -20,6 +20,13 @@ static const char  ctseg_batch_tail[] =
 
 static const char  ctseg_batch_integrations[] = ",\"integrations\":";
 
+/* memory of a body that begins; the longest message always fits */
+
+#define CTSEG_BATCH_SMALL  (64 * 1024)
+
+_Static_assert(CTSEG_BATCH_BYTES + CTSEG_MESSAGE_MAX + CTSEG_BATCH_ENVELOPE
+               <= CTSEG_BATCH_MEMORY, "the memory of a body is too small");
+
 _Static_assert(sizeof(ctseg_batch_tail) + CTSEG_WRITE_KEY_MAX * 2 + 64
                < CTSEG_BATCH_ENVELOPE, "the envelope is counted too small");
 
@@ -30,7 +37,7 @@ ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
 {
     size_t  len;
 
-    ctseg_buf_reserve(&b->body, 64 * 1024);
+    ctseg_buf_reserve(&b->body, CTSEG_BATCH_SMALL);
 
     b->after = after;
     b->upto = after;
@@ -51,6 +58,20 @@ ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
     ctseg_buf_cstr(&b->body, ",\"batch\":[");
 
     b->head = b->body.len;
+}
+
+
+/* once it is no small batch it gets all that it may need: doubling would copy
+   it again and again */
+
+static void
+ctseg_batch_grow(ctseg_batch_t *b)
+{
+    if (b->body.cap - b->body.len < CTSEG_MESSAGE_MAX
+        && b->body.cap < CTSEG_BATCH_MEMORY)
+    {
+        ctseg_buf_reserve(&b->body, CTSEG_BATCH_MEMORY - b->body.len);
+    }
 }
 
 
@@ -302,6 +323,8 @@ ctseg_batch_offer(ctseg_batch_t *b, const ctseg_event_t *ev)
     if (sent == NULL) {
         return ctseg_batch_reject(b, ev, CTSEG_REJECT_FUTURE);
     }
+
+    ctseg_batch_grow(b);
 
     mark = b->body.len;
 

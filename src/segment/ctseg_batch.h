@@ -15,6 +15,11 @@
 #define CTSEG_BATCH_BYTES   475000      /* of the whole body, uncompressed */
 #define CTSEG_BATCH_EVENTS  2500
 
+/* memory of a body that is more than a few messages: the largest, with a
+   message that does not fit any more */
+
+#define CTSEG_BATCH_MEMORY  (512 * 1024)
+
 /* envelope with the longest write key, without what the export says of
    integrations; counted in full for every key */
 
@@ -90,7 +95,10 @@ typedef struct {
 } ctseg_batch_t;
 
 
-/* b zeroed by the caller; the pinned settings are borrowed until the end */
+/*
+ * b zeroed by the caller, but for memory that he has for the body: b->body is
+ * empty then.  The pinned settings are borrowed until the end.
+ */
 
 void ctseg_batch_begin(ctseg_batch_t *b, const ctseg_pinned_t *pinned,
     const char *installation, const char *write_key, uint64_t after);

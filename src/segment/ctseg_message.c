@@ -5,7 +5,7 @@
  * becomes traits.
  */
 
-#include <inttypes.h>
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +15,19 @@
 #include "ctseg_message.h"
 #include "ctseg_names.h"
 #include "ctseg_traits.h"
+
+
+#define CTSEG_MESSAGE_TRACK  "{\"type\":\"track\",\"messageId\":\""
+
+/* bytes that a message has at most beside its parts: the longest of each
+   pair, and what is left of the prefix and the NUL of the time, which are
+   written over */
+
+#define CTSEG_MESSAGE_AROUND                                                  \
+    (sizeof(CTSEG_MESSAGE_IDENTIFY) + CTSEG_MESSAGE_PREFIX + 16               \
+     + sizeof("\",\"userId\":\"\",\"anonymousId\":\"\",\"event\":\"\"")       \
+     + sizeof(",\"timestamp\":\"") + CTSEG_RFC3339_LEN                        \
+     + sizeof("\",\"properties\":{},\"context\":}"))
 
 
 typedef struct {
@@ -32,6 +45,11 @@ ctseg_encoder_init(ctseg_encoder_t *enc, const ctseg_pinned_t *pinned,
     int  n;
 
     enc->pinned = pinned;
+
+    /* all of it is copied into each message, whatever its length */
+
+    memset(enc->id_prefix, 0, sizeof(enc->id_prefix));
+    memset(&enc->day, 0, sizeof(ctseg_day_t));
 
     n = snprintf(enc->id_prefix, sizeof(enc->id_prefix), "ctseg-%.16s-%.16s-",
                  installation, pinned->fingerprint);
@@ -172,34 +190,33 @@ ctseg_message_user_id(const ctseg_pinned_t *pinned, const ctseg_event_t *ev)
 }
 
 
-static void
-ctseg_message_member(ctseg_buf_t *out, const char *name, size_t len,
-    ctseg_str_t value)
+/* 16 hex digits, so that ids of one run sort as text */
+
+static char *
+ctseg_message_hex(char *p, uint64_t n)
 {
-    ctseg_buf_add(out, name, len);
-    ctseg_buf_str(out, value);
-    ctseg_buf_char(out, '"');
-}
+    unsigned  i;
+    uint64_t  x, over;
 
+    for (i = 0; i < 2; i++) {
 
-#define ctseg_message_put(out, name, value)                                   \
-    ctseg_message_member(out, name, sizeof(name) - 1, value)
+        /* the upper half, then the lower: a byte for each of 8 digits */
 
+        x = i == 0 ? n >> 32 : n & 0xffffffff;
+        x = (x | x << 16) & 0x0000ffff0000ffffULL;
+        x = (x | x << 8) & 0x00ff00ff00ff00ffULL;
+        x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fULL;
 
-/* 16 hex digits at least, so that ids of one run sort as text */
+        /* 1 where it is a letter, which lies 39 behind the digits */
 
-static size_t
-ctseg_message_hex(char *out, uint64_t n)
-{
-    int  i;
+        over = (x + 0x0606060606060606ULL) >> 4 & 0x0101010101010101ULL;
+        x = htobe64(x + 0x3030303030303030ULL + over * ('a' - '0' - 10));
 
-    static const char  hex[] = "0123456789abcdef";
-
-    for (i = 0; i < 16; i++) {
-        out[i] = hex[(n >> (60 - 4 * i)) & 0xf];
+        memcpy(p, &x, 8);
+        p += 8;
     }
 
-    return 16;
+    return p;
 }
 
 
@@ -270,39 +287,90 @@ ctseg_message_parts(ctseg_message_parts_t *parts,
 }
 
 
-/* with dates of ISO 8601, or as they came; true: that makes a difference */
+/* what stands around the parts; there is room for it */
+
+#define ctseg_message_text(p, text)                                           \
+    ((char *) memcpy(p, text, sizeof(text) - 1) + sizeof(text) - 1)
+
+
+static inline char *
+ctseg_message_copy(char *p, ctseg_str_t s)
+{
+    if (s.len != 0) {
+        memcpy(p, s.data, s.len);
+    }
+
+    return p + s.len;
+}
+
+
+/* up to and including the messageId */
+
+static char *
+ctseg_message_begin(char *p, const ctseg_encoder_t *enc, uint64_t sequence,
+    bool is_profile)
+{
+    p = is_profile ? ctseg_message_text(p, CTSEG_MESSAGE_IDENTIFY)
+                   : ctseg_message_text(p, CTSEG_MESSAGE_TRACK);
+
+    /* of a fixed length, which is no call */
+
+    memcpy(p, enc->id_prefix, sizeof(enc->id_prefix));
+    p = ctseg_message_hex(p + enc->id_prefix_len, sequence);
+    *p++ = '"';
+
+    return p;
+}
+
+
+/*
+ * With dates of ISO 8601, or as they came; true: that makes a difference.
+ * There is room for all of it before the first byte, but for what dates are
+ * longer.
+ */
 
 static bool
-ctseg_message_write(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+ctseg_message_write(ctseg_buf_t *out, ctseg_encoder_t *enc,
     uint64_t sequence, int64_t time_ms, const ctseg_message_parts_t *parts,
     bool dates)
 {
-    char  text[CTSEG_RFC3339_LEN + 1];
+    char  *p;
 
-    ctseg_buf_cstr(out, parts->is_profile
-                        ? CTSEG_MESSAGE_IDENTIFY
-                        : "{\"type\":\"track\",\"messageId\":\"");
-    ctseg_buf_add(out, enc->id_prefix, enc->id_prefix_len);
-    ctseg_buf_add(out, text, ctseg_message_hex(text, sequence));
-    ctseg_buf_char(out, '"');
+    ctseg_buf_reserve(out, CTSEG_MESSAGE_AROUND + parts->user_id.len
+                           + parts->anonymous_id.len + parts->name.len
+                           + parts->props.len + parts->context.len);
+    if (out->failed) {
+        return false;
+    }
+
+    p = ctseg_message_begin(out->data + out->len, enc, sequence,
+                            parts->is_profile);
 
     if (parts->user_id.len != 0) {
-        ctseg_message_put(out, ",\"userId\":\"", parts->user_id);
+        p = ctseg_message_text(p, ",\"userId\":\"");
+        p = ctseg_message_copy(p, parts->user_id);
+        *p++ = '"';
     }
 
     if (parts->anonymous_id.len != 0) {
-        ctseg_message_put(out, ",\"anonymousId\":\"", parts->anonymous_id);
+        p = ctseg_message_text(p, ",\"anonymousId\":\"");
+        p = ctseg_message_copy(p, parts->anonymous_id);
+        *p++ = '"';
     }
 
     if (!parts->is_profile) {
-        ctseg_message_put(out, ",\"event\":\"", parts->name);
+        p = ctseg_message_text(p, ",\"event\":\"");
+        p = ctseg_message_copy(p, parts->name);
+        *p++ = '"';
     }
 
-    ctseg_rfc3339(text, time_ms);
-    ctseg_buf_cstr(out, ",\"timestamp\":\"");
-    ctseg_buf_add(out, text, CTSEG_RFC3339_LEN);
-    ctseg_buf_cstr(out, parts->is_profile ? "\",\"traits\":"
-                                          : "\",\"properties\":");
+    p = ctseg_message_text(p, ",\"timestamp\":\"");
+    ctseg_rfc3339_near(p, time_ms, &enc->day);
+    p += CTSEG_RFC3339_LEN;
+    p = parts->is_profile ? ctseg_message_text(p, "\",\"traits\":")
+                          : ctseg_message_text(p, "\",\"properties\":");
+
+    out->len = (size_t) (p - out->data);
 
     if (parts->props.len == 0) {
         ctseg_buf_cstr(out, "{}");
@@ -327,7 +395,7 @@ ctseg_message_write(ctseg_buf_t *out, const ctseg_encoder_t *enc,
 
 
 static ctseg_rc_t
-ctseg_message_limit(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+ctseg_message_limit(ctseg_buf_t *out, ctseg_encoder_t *enc,
     uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why,
     ctseg_message_parts_t *parts)
 {
@@ -410,7 +478,7 @@ ctseg_message_map(ctseg_message_parts_t *parts, ctseg_buf_t *own,
 
 
 ctseg_rc_t
-ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+ctseg_message_encode(ctseg_buf_t *out, ctseg_encoder_t *enc,
     uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why)
 {
     ctseg_rc_t              rc;
@@ -459,7 +527,7 @@ ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
 
 
 void
-ctseg_message_keep(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+ctseg_message_keep(ctseg_buf_t *out, ctseg_encoder_t *enc,
     uint64_t sequence, const ctseg_event_t *ev)
 {
     size_t                 mark, len;

@@ -24,11 +24,18 @@
 
 #define CTSEG_MESSAGE_IDENTIFY  "{\"type\":\"identify\",\"messageId\":\""
 
+/* ctseg-<installation>-<key>-, at most */
+
+#define CTSEG_MESSAGE_PREFIX  64
+
+
+/* one owner at a time */
 
 typedef struct {
     const ctseg_pinned_t  *pinned;      /* borrowed */
-    char                   id_prefix[64];   /* ctseg-<installation>-<key>- */
+    char                   id_prefix[CTSEG_MESSAGE_PREFIX];
     size_t                 id_prefix_len;
+    ctseg_day_t            day;         /* of the last message */
 } ctseg_encoder_t;
 
 
@@ -58,7 +65,7 @@ const ctseg_event_t *ctseg_message_clamp(const ctseg_pinned_t *pinned,
  * before that, when the message is too large with it.
  */
 
-ctseg_rc_t ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+ctseg_rc_t ctseg_message_encode(ctseg_buf_t *out, ctseg_encoder_t *enc,
     uint64_t sequence, const ctseg_event_t *ev, ctseg_reject_t *why);
 
 /*
@@ -69,7 +76,7 @@ ctseg_rc_t ctseg_message_encode(ctseg_buf_t *out, const ctseg_encoder_t *enc,
  * applied: properties are as they came, and the time is.
  */
 
-void ctseg_message_keep(ctseg_buf_t *out, const ctseg_encoder_t *enc,
+void ctseg_message_keep(ctseg_buf_t *out, ctseg_encoder_t *enc,
     uint64_t sequence, const ctseg_event_t *ev);
 
 

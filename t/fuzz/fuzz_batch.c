@@ -90,7 +90,7 @@ fill(ctseg_batch_t *b, const ctseg_pinned_t *pinned, const char *write_key,
 /* the event of a sequence as it is sent; false: it is in no message */
 
 static bool
-encode(ctseg_buf_t *out, const ctseg_encoder_t *enc, uint64_t sequence,
+encode(ctseg_buf_t *out, ctseg_encoder_t *enc, uint64_t sequence,
     const ctseg_upload_t *u)
 {
     bool            ahead;

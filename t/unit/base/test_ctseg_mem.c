@@ -63,7 +63,12 @@ test_buf_failed(void **state)
     ctseg_buf_reserve(&b, SIZE_MAX - 2);
     assert_true(b.failed);
 
+    /* there is room, and nothing is taken all the same */
+
+    assert_true(b.cap - b.len > 16);
     ctseg_buf_cstr(&b, "dropped");
+    ctseg_buf_str(&b, ctseg_str("d"));
+    ctseg_buf_char(&b, 'd');
     ctseg_buf_fmt(&b, "%d", 1);
     assert_true(ctseg_str_is(ctseg_buf_slice(&b), "kept"));
 

@@ -37,14 +37,14 @@ test_days(void **state)
     assert_int_equal(ctseg_days_from_civil(1, 1, 1), -719162);
     assert_int_equal(ctseg_days_from_civil(9999, 12, 31), 2932896);
 
-    /* day after day over four centuries, both ways */
+    /* day after day over all years, both ways */
 
-    year = 1899;
-    month = 12;
-    day = 31;
+    year = 1;
+    month = 1;
+    day = 1;
 
-    for (n = ctseg_days_from_civil(1899, 12, 31);
-         n <= ctseg_days_from_civil(2301, 1, 1);
+    for (n = ctseg_days_from_civil(1, 1, 1);
+         n <= ctseg_days_from_civil(9999, 12, 31);
          n++)
     {
         ctseg_civil_from_days(n, &y, &m, &d);
@@ -153,6 +153,39 @@ test_rfc3339(void **state)
         ctseg_rfc3339(out, cases[i].ms);
         assert_string_equal(out, cases[i].text);
     }
+}
+
+
+static void
+test_rfc3339_near(void **state)
+{
+    char         out[CTSEG_RFC3339_LEN + 1], alone[CTSEG_RFC3339_LEN + 1];
+    size_t       i;
+    ctseg_day_t  day;
+
+    /* back and forth over both ends of a day, and beyond what is rendered */
+
+    static const int64_t  ms[] = {
+        0, CTSEG_DAY_MS - 1, CTSEG_DAY_MS, CTSEG_DAY_MS - 1, 0, -1, INT64_MIN,
+        1767323045678LL, 1767323045679LL, 1767312000000LL, 1767311999999LL,
+        1767312000000LL + CTSEG_DAY_MS, 1767312000000LL, INT64_MAX,
+        INT64_MAX - 1, 253402300799999LL, 253402214400000LL, INT64_MIN
+    };
+
+    (void) state;
+
+    memset(&day, 0, sizeof(day));
+
+    for (i = 0; i < N(ms); i++) {
+        ctseg_rfc3339_near(out, ms[i], &day);
+        ctseg_rfc3339(alone, ms[i]);
+        assert_string_equal(out, alone);
+    }
+
+    /* the day is the one that was written */
+
+    assert_int_equal(day.start_ms, 0);
+    assert_string_equal(day.text, "1970-01-01");
 }
 
 
@@ -357,6 +390,7 @@ main(void)
         cmocka_unit_test(test_date_parse),
         cmocka_unit_test(test_date_add),
         cmocka_unit_test(test_rfc3339),
+        cmocka_unit_test(test_rfc3339_near),
         cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_clock_changes),
         cmocka_unit_test(test_round_trip),

@@ -542,6 +542,65 @@ test_put(void **state)
 }
 
 
+/* a batch is as large as its memory: that of the caller, or little, or all */
+
+static void
+test_memory(void **state)
+{
+    char            *p;
+    ctseg_buf_t      body;
+    ctseg_batch_t    b, given;
+    ctseg_event_t    ev;
+    ctseg_pinned_t   pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    test_event(&ev, "Charged", "I", "");
+    ev.props.data = test_pad;
+    ev.props.len = 1000;
+
+    memset(&b, 0, sizeof(b));
+    ctseg_batch_begin(&b, &pinned, TEST_INSTALLATION, "k", 0);
+
+    assert_true(ctseg_batch_offer(&b, &ev));
+    assert_true(b.body.cap <= CTSEG_BATCH_MEMORY / 8);
+
+    while (b.body.len < CTSEG_BATCH_MEMORY / 8) {
+        assert_true(ctseg_batch_offer(&b, &ev));
+    }
+
+    p = b.body.data;
+    assert_int_equal(b.body.cap, CTSEG_BATCH_MEMORY);
+
+    while (ctseg_batch_offer(&b, &ev)) { /* void */ }
+
+    ctseg_batch_end(&b);
+    assert_int_equal(b.rc, CTSEG_OK);
+    assert_ptr_equal(b.body.data, p);
+    assert_int_equal(b.body.cap, CTSEG_BATCH_MEMORY);
+
+    memset(&given, 0, sizeof(given));
+    body = b.body;
+    given.body.data = malloc(CTSEG_BATCH_MEMORY);
+    assert_non_null(given.body.data);
+    memset(given.body.data, '#', CTSEG_BATCH_MEMORY);
+    given.body.cap = CTSEG_BATCH_MEMORY;
+    p = given.body.data;
+
+    ctseg_batch_begin(&given, &pinned, TEST_INSTALLATION, "k", 0);
+    while (ctseg_batch_offer(&given, &ev)) { /* void */ }
+    ctseg_batch_end(&given);
+
+    assert_ptr_equal(given.body.data, p);
+    assert_int_equal(given.body.len, body.len);
+    assert_memory_equal(given.body.data, body.data, body.len);
+
+    ctseg_batch_free(&given);
+    ctseg_batch_free(&b);
+}
+
+
 static void
 test_authorization(void **state)
 {
@@ -565,6 +624,7 @@ main(void)
         cmocka_unit_test(test_envelope),
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_put),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_authorization),
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_events),

@@ -90,6 +90,89 @@ test_bytes(void **state)
 
 
 static void
+test_sequences(void **state)
+{
+    char            expect[512];
+    unsigned        i;
+    uint64_t        n;
+    ctseg_event_t   ev;
+    ctseg_pinned_t  pinned;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    test_event(&ev, "Charged", "I", "");
+
+    /* each digit in each of its places, and some of chance */
+
+    for (n = 1, i = 0; i < 256 + 100; i++) {
+        n = i < 256 ? (uint64_t) (i % 16) << i / 16 * 4
+                    : n * 6364136223846793005ULL + 1442695040888963407ULL;
+
+        (void) snprintf(expect, sizeof(expect),
+                        HEAD("%016llx") "\"userId\":\"I\","
+                        TAIL("Charged", "{}"), (unsigned long long) n);
+        test_encode(&pinned, n, &ev, expect);
+    }
+}
+
+
+/* nothing behind the memory of the buffer is written, however much it has */
+
+static void
+test_room(void **state)
+{
+    char             *p;
+    size_t            cap, i;
+    unsigned          kind;
+    ctseg_buf_t       out;
+    ctseg_event_t     ev;
+    ctseg_reject_t    why;
+    ctseg_pinned_t    pinned;
+    ctseg_encoder_t   enc;
+
+    (void) state;
+
+    test_pinned(&pinned);
+    pinned.mapping.context = true;
+
+    /* with all that a message may have, dates among it */
+
+    test_event(&ev, "Bought", "I", "{\"CT App Version\":\"1\",\"at\":"
+               "\"$D_1767323045\",\"end\":\"$D_1767323045\"}");
+    ev.id[CTSEG_ID_OBJECT] = ctseg_str("O");
+
+    for (kind = 0; kind < 3; kind++) {
+        ev.kind = kind == 1 ? CTSEG_KIND_PROFILE : CTSEG_KIND_CUSTOM;
+        ev.props.len = kind == 2 ? 0 : ev.props.len;
+
+        for (cap = 1; cap < 1024; cap++) {
+            p = malloc(4096);
+            assert_non_null(p);
+            memset(p, '#', 4096);
+
+            memset(&out, 0, sizeof(out));
+            out.data = p;
+            out.cap = cap;
+
+            ctseg_encoder_init(&enc, &pinned, TEST_INSTALLATION);
+            assert_int_equal(ctseg_message_encode(&out, &enc, 1, &ev, &why),
+                             CTSEG_OK);
+
+            /* memory that was too little is another piece now */
+
+            for (i = cap; out.cap == cap && i < 4096; i++) {
+                assert_int_equal(out.data[i], '#');
+            }
+
+            assert_true(out.len <= out.cap);
+            ctseg_buf_free(&out);
+        }
+    }
+}
+
+
+static void
 test_identity(void **state)
 {
     ctseg_event_t   ev;
@@ -376,7 +459,7 @@ test_name(void **state)
 
 
 static void
-test_kept(const ctseg_encoder_t *enc, const ctseg_event_t *ev,
+test_kept(ctseg_encoder_t *enc, const ctseg_event_t *ev,
     const char *with, const char *without)
 {
     ctseg_buf_t  out;
@@ -505,6 +588,8 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_property),
         cmocka_unit_test(test_limit),

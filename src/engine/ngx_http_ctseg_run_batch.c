@@ -4,8 +4,8 @@
  * before its predecessor waits for it.
  */
 
+#include "../segment/ctseg_bodies.h"
 #include "../bridge/ngx_http_ctseg_count.h"
-#include "ngx_http_ctseg_bodies.h"
 #include "ngx_http_ctseg_run_int.h"
 
 
@@ -15,7 +15,8 @@ static void ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch);
 static void ngx_http_ctseg_run_reload(ngx_http_ctseg_batch_t *batch);
 
 
-static ngx_uint_t  ngx_http_ctseg_nbatches;
+static ngx_uint_t      ngx_http_ctseg_nbatches;
+static ctseg_bodies_t  ngx_http_ctseg_bodies;
 
 
 /* ---- loading ---- */
@@ -70,15 +71,25 @@ ngx_http_ctseg_batch_create(ngx_http_ctseg_run_t *run, uint64_t after,
 ngx_int_t
 ngx_http_ctseg_batch_load(ngx_http_ctseg_batch_t *batch)
 {
-    ctseg_buf_t  *body;
-
-    body = &batch->load.batch.body;
-
-    if (body->data == NULL) {
-        ngx_http_ctseg_bodies_take(body);
+    if (batch->load.batch.body.data == NULL) {
+        ctseg_bodies_take(&ngx_http_ctseg_bodies, &batch->load.batch);
     }
 
     return ngx_http_ctseg_task_post(&batch->load.task);
+}
+
+
+void
+ngx_http_ctseg_batch_clear(ngx_http_ctseg_batch_t *batch)
+{
+    ctseg_bodies_give(&ngx_http_ctseg_bodies, &batch->load.batch);
+}
+
+
+void
+ngx_http_ctseg_runner_tidy(void)
+{
+    ctseg_bodies_tidy(&ngx_http_ctseg_bodies, (int64_t) ngx_current_msec);
 }
 
 
@@ -492,7 +503,7 @@ ngx_http_ctseg_batch_free(ngx_http_ctseg_batch_t *batch)
     }
 
     ngx_http_ctseg_deliver_abort(&batch->delivery);
-    ngx_http_ctseg_bodies_give(&batch->load.batch);
+    ngx_http_ctseg_batch_clear(batch);
     ngx_free(batch);
 
     ngx_http_ctseg_nbatches--;

@@ -214,6 +214,10 @@ ngx_http_ctseg_batch_t *ngx_http_ctseg_batch_create(
 
 ngx_int_t ngx_http_ctseg_batch_load(ngx_http_ctseg_batch_t *batch);
 
+/* what was loaded is not needed any more */
+
+void ngx_http_ctseg_batch_clear(ngx_http_ctseg_batch_t *batch);
+
 /* remember the last thing that went wrong */
 
 void ngx_http_ctseg_run_note_error(ngx_http_ctseg_run_t *run,

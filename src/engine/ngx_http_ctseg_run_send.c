@@ -6,7 +6,6 @@
 
 #include "../segment/ctseg_answer.h"
 #include "../bridge/ngx_http_ctseg_count.h"
-#include "ngx_http_ctseg_bodies.h"
 #include "ngx_http_ctseg_run_int.h"
 
 
@@ -202,7 +201,7 @@ ngx_http_ctseg_run_post(ngx_http_ctseg_batch_t *batch)
 void
 ngx_http_ctseg_run_wait(ngx_http_ctseg_batch_t *batch, int64_t wait)
 {
-    ngx_http_ctseg_bodies_give(&batch->load.batch);
+    ngx_http_ctseg_batch_clear(batch);
 
     batch->state = NGX_HTTP_CTSEG_BATCH_WAITING;
     batch->retry_at_ms = ctseg_now_ms() + wait;

@@ -6,7 +6,6 @@
  */
 
 #include "../segment/ctseg_answer.h"
-#include "ngx_http_ctseg_bodies.h"
 #include "ngx_http_ctseg_run_int.h"
 
 
@@ -62,7 +61,7 @@ ngx_http_ctseg_run_split(ngx_http_ctseg_batch_t *batch)
 
     events = batch->load.batch.events;
 
-    ngx_http_ctseg_bodies_give(&batch->load.batch);
+    ngx_http_ctseg_batch_clear(batch);
 
     batch->split_hi = batch->load.hi;
     batch->load.limit = (events + 1) / 2;

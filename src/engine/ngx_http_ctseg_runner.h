@@ -49,5 +49,9 @@ ngx_uint_t ngx_http_ctseg_runner_has_lost(void);
 
 void ngx_http_ctseg_runner_drain(ngx_uint_t force);
 
+/* every now and then: memory that batches do not need any more */
+
+void ngx_http_ctseg_runner_tidy(void);
+
 
 #endif /* NGX_HTTP_CTSEG_RUNNER_H */

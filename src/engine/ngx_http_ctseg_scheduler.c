@@ -11,7 +11,6 @@
  */
 
 #include "../bridge/ngx_http_ctseg_count.h"
-#include "ngx_http_ctseg_bodies.h"
 #include "ngx_http_ctseg_look_int.h"
 #include "ngx_http_ctseg_rate.h"
 #include "ngx_http_ctseg_scheduler.h"
@@ -94,7 +93,7 @@ ngx_http_ctseg_scheduler_handler(ngx_event_t *ev)
     s = &ngx_http_ctseg_scheduler;
 
     ngx_add_timer(ev, NGX_HTTP_CTSEG_TICK_MS);
-    ngx_http_ctseg_bodies_tidy();
+    ngx_http_ctseg_runner_tidy();
 
     if (ngx_exiting || ngx_quit || ngx_terminate) {
         ngx_http_ctseg_scheduler_exit(s);

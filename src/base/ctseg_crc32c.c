@@ -105,15 +105,20 @@ ctseg_crc32c_soft(uint32_t crc, const unsigned char *p, size_t len)
  * counts x^8n times as much: the product with x^(8n - 33), which the
  * instruction itself brings back to 32 bits (V. Gopal et al., "Fast CRC
  * Computation for iSCSI Polynomial Using CRC32 Instruction", Intel 2011).
+ * Long ones are for whole files and directories, short ones for records.
  */
 
-#define CTSEG_CRC32C_STRETCH  512       /* bytes */
-#define CTSEG_CRC32C_ONE      0xdd7e3b0c  /* x^(8 * 512 - 33), reflected */
-#define CTSEG_CRC32C_TWO      0x170076fa  /* x^(8 * 1024 - 33) */
+#define CTSEG_CRC32C_LONG       512     /* bytes */
+#define CTSEG_CRC32C_LONG_ONE   0xdd7e3b0c  /* x^(8 * 512 - 33), reflected */
+#define CTSEG_CRC32C_LONG_TWO   0x170076fa  /* x^(8 * 1024 - 33) */
+
+#define CTSEG_CRC32C_SHORT      128
+#define CTSEG_CRC32C_SHORT_ONE  0x0d3b6092  /* x^(8 * 128 - 33) */
+#define CTSEG_CRC32C_SHORT_TWO  0xb9e02b86  /* x^(8 * 256 - 33) */
 
 
 __attribute__((target("sse4.2,pclmul")))
-static uint64_t
+static inline uint64_t
 ctseg_crc32c_before(uint64_t crc, long long factor)
 {
     __m128i  product;
@@ -125,40 +130,61 @@ ctseg_crc32c_before(uint64_t crc, long long factor)
 }
 
 
+/* three stretches of n bytes, with the factors of one and of two of them */
+
+__attribute__((target("sse4.2,pclmul"), always_inline))
+static inline uint64_t
+ctseg_crc32c_three(uint64_t a, const unsigned char *p, size_t n,
+    long long one, long long two)
+{
+    size_t    i;
+    uint64_t  b, c, word[3];
+
+    b = 0;
+    c = 0;
+
+    for (i = 0; i < n; i += 8) {
+        memcpy(&word[0], p + i, 8);
+        memcpy(&word[1], p + i + n, 8);
+        memcpy(&word[2], p + i + 2 * n, 8);
+
+        a = _mm_crc32_u64(a, word[0]);
+        b = _mm_crc32_u64(b, word[1]);
+        c = _mm_crc32_u64(c, word[2]);
+    }
+
+    a = ctseg_crc32c_before(a, two) ^ ctseg_crc32c_before(b, one);
+
+    return _mm_crc32_u64(0, a) ^ c;
+}
+
+
 __attribute__((target("sse4.2,pclmul")))
 static uint32_t
 ctseg_crc32c_hard(uint32_t crc, const unsigned char *p, size_t len)
 {
-    size_t    i;
-    uint64_t  a, b, c, word[3];
+    uint64_t  a, word;
 
     a = crc;
 
-    while (len >= 3 * CTSEG_CRC32C_STRETCH) {
-        b = 0;
-        c = 0;
+    while (len >= 3 * CTSEG_CRC32C_LONG) {
+        a = ctseg_crc32c_three(a, p, CTSEG_CRC32C_LONG,
+                               CTSEG_CRC32C_LONG_ONE, CTSEG_CRC32C_LONG_TWO);
+        p += 3 * CTSEG_CRC32C_LONG;
+        len -= 3 * CTSEG_CRC32C_LONG;
+    }
 
-        for (i = 0; i < CTSEG_CRC32C_STRETCH; i += 8) {
-            memcpy(&word[0], p + i, 8);
-            memcpy(&word[1], p + i + CTSEG_CRC32C_STRETCH, 8);
-            memcpy(&word[2], p + i + 2 * CTSEG_CRC32C_STRETCH, 8);
-
-            a = _mm_crc32_u64(a, word[0]);
-            b = _mm_crc32_u64(b, word[1]);
-            c = _mm_crc32_u64(c, word[2]);
-        }
-
-        a = ctseg_crc32c_before(a, CTSEG_CRC32C_TWO)
-            ^ ctseg_crc32c_before(b, CTSEG_CRC32C_ONE);
-        a = _mm_crc32_u64(0, a) ^ c;
-
-        p += 3 * CTSEG_CRC32C_STRETCH;
-        len -= 3 * CTSEG_CRC32C_STRETCH;
+    while (len >= 3 * CTSEG_CRC32C_SHORT) {
+        a = ctseg_crc32c_three(a, p, CTSEG_CRC32C_SHORT,
+                               CTSEG_CRC32C_SHORT_ONE,
+                               CTSEG_CRC32C_SHORT_TWO);
+        p += 3 * CTSEG_CRC32C_SHORT;
+        len -= 3 * CTSEG_CRC32C_SHORT;
     }
 
     for ( /* void */ ; len >= 8; len -= 8) {
-        memcpy(&word[0], p, 8);
-        a = _mm_crc32_u64(a, word[0]);
+        memcpy(&word, p, 8);
+        a = _mm_crc32_u64(a, word);
         p += 8;
     }
 

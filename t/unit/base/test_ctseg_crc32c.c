@@ -99,6 +99,16 @@ test_stretches(void **state)
         data[from] = (unsigned char) (seed >> 16);
     }
 
+    /* every length around and between the two kinds of stretches */
+
+    for (from = 0; from < 8; from++) {
+        for (len = 0; len <= 2000; len++) {
+            assert_true(ctseg_crc32c((uint32_t) len, data + from, len)
+                        == (uint32_t) ~ctseg_crc32c_soft(~(uint32_t) len,
+                                                         data + from, len));
+        }
+    }
+
     for (from = 0; from < 9; from++) {
         for (len = 1500; len < sizeof(data) - from; len += 1 + len / 200) {
             assert_true(ctseg_crc32c((uint32_t) len, data + from, len)

@@ -1,12 +1,12 @@
 #!/usr/bin/env perl
 
 # Blocks of the log whose bytes are not what they were: the first and the last
-# one, in the payload and in the header, alone and next to each other.  A run
-# counts exactly their events as damaged, sends all others once, names each
-# place once in the error log, and is done; so does the next one, and what
-# comes later is sent as ever.  What could fool it: damage that misses, so the
-# number of places that were changed is looked at; and sums alone, so what
-# Segment got is compared event by event.
+# one, in the directory and in the header, alone and next to each other, and
+# one that lacks single events.  A run counts exactly these as damaged, sends
+# all others once, names each place in the error log once, and is done; so is
+# the next one, and what comes later is sent as ever.  What could fool it:
+# damage that misses, so the number of places that were changed is looked at;
+# and sums alone, so what Segment got is compared event by event.
 
 use strict;
 use warnings;
@@ -14,6 +14,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use List::Util qw/ sum0 /;
 use Test::More;
 
 use Ctseg::Api;
@@ -64,28 +65,29 @@ http {
 
 EOC
 
-# seven blocks; their numbers in the log begin with 1, those of the data with 0
+# eight blocks; their numbers in the log begin with 1, those of the data with 0
 
 my $api = Ctseg::Api->new($t->url(1, '/ctseg/api'));
 my $live = $api->export($api->partner(write_key => 'live'),
 	frequency => { kind => 'live' });
 $api->until($live, 'RUNNING');
 $api->upload($t->url(1, '/1/upload'), upload_body(100, from => 100 * $_,
-	names => [ 'App Launched' ])) for 0 .. 6;
-wait_for { keys %{taken('live')} == 700 } 20, 'the live export';
-is($api->get('/status')->{json}{store}{events}{commits}, 7, 'seven blocks');
+	names => [ 'App Launched' ])) for 0 .. 7;
+wait_for { keys %{taken('live')} == 800 } 20, 'the live export';
+is($api->get('/status')->{json}{store}{events}{commits}, 8, 'eight blocks');
 $t->quit;
 
 my $bytes = $t->read_file('store/events/data.mdb');
-damage(1, 64 + 40);		# the first, in its payload
+damage(1, 64 + 40);		# the first, in its directory
 damage(201, 30);		# two headers in a row
 damage(301, 63);
-damage(501, 64 + 900);
-damage(601, 0);			# the last
+damage(501, 64 + 790);
+record(601, 10, 11);		# two records next to each other
+damage(701, 0);			# the last
 $t->write_file('store/events/data.mdb', $bytes)->run;
 
-my @good = (100 .. 199, 400 .. 499);
-my @at = (1, 201, 501, 601);
+my @good = (100 .. 199, 400 .. 499, 600 .. 609, 612 .. 699);
+my @at = (1, 201, 501, 611, 701);
 
 
 # ---- two runs ----
@@ -94,8 +96,8 @@ for my $key (qw/ one two /) {
 	my $id = $api->export($api->partner(write_key => $key));
 	my $run = $api->until($id, 'DONE')->{last_run};
 	is_deeply([ @{$run}{qw/ status scanned sent filtered rejected / } ],
-		[ 'succeeded', 700, 200, 0, 500 ], "$key: a run counts all");
-	is($run->{rejected_by_reason}{damaged}, 500, '... what is damaged');
+		[ 'succeeded', 800, 298, 0, 502 ], "$key: a run counts all");
+	is($run->{rejected_by_reason}{damaged}, 502, '... what is damaged');
 	is_deeply(taken($key), { map { $_ => 1 } @good },
 		'... and sends the others, each once');
 	is_deeply([ places($id) ], \@at, '... and names each place once');
@@ -113,7 +115,7 @@ $s->rules({ when => { contains => '"n":450}' }, status => 400 });
 my $id = $api->export($api->partner(write_key => 'halved'));
 my $run = $api->until($id, 'DONE')->{last_run};
 is_deeply([ $run->{sent}, @{$run->{rejected_by_reason}}{qw/ damaged refused /}
-	], [ 199, 500, 1 ], 'what is halved meets it once');
+	], [ 297, 502, 1 ], 'what is halved meets it once');
 is_deeply([ places($id) ], \@at, '... in the log as well');
 $s->rules();
 
@@ -124,16 +126,16 @@ my $p = $api->post('/exports/preview', { partner_id => $api->partner,
 	frequency => { kind => 'one_time', range => 'last_7_days' } });
 is($p->{status}, 200, 'a preview');
 is_deeply([ @{$p->{json}}{qw/ waiting sent /},
-	$p->{json}{rejected_by_reason}{damaged} ], [ 0, 200, 500 ],
+	$p->{json}{rejected_by_reason}{damaged} ], [ 0, 298, 502 ],
 	'... has the same numbers');
 
 $api->upload($t->url(1, '/1/upload'), upload_body(10, from => 1000,
 	names => [ 'App Launched' ]));
-wait_for { keys %{taken('live')} == 710 } 20, 'what comes later';
+wait_for { keys %{taken('live')} == 810 } 20, 'what comes later';
 is($api->show($live)->{last_run}{rejected}, 0, 'what was sent stays sent');
 $id = $api->export($api->partner(write_key => 'later'));
 is_deeply([ @{$api->until($id, 'DONE')->{last_run}}{qw/ sent rejected /} ],
-	[ 210, 500 ], 'the last block ends before the next one');
+	[ 308, 502 ], 'the last block ends before the next one');
 
 is_deeply([ $s->violations ], [], 'no rule of Segment is broken');
 is_deeply([ $api->wrong ], [], 'the numbers add up');
@@ -144,15 +146,40 @@ done_testing;
 
 # ---- helpers ----
 
-# flip a bit of the block of a hundred events that begins with this number
+# where the blocks of a hundred events are that begin with this number
+
+sub blocks {
+	my ($first) = @_;
+	my $head = quotemeta pack('V', 2) . pack('VQ<', 100, $first);
+	my @places;
+	push @places, $-[0] while $bytes =~ /$head/g;
+	return @places;
+}
+
+# flip a bit of such a block
 
 sub damage {
 	my ($first, $at) = @_;
-	my $head = quotemeta pack('V', 1) . pack('VQ<', 100, $first);
-	my @places;
-	push @places, $-[0] while $bytes =~ /$head/g;
+	my @places = blocks($first);
 	substr($bytes, $_ + $at, 1) ^= "\x04" for @places;
 	cmp_ok(@places, '>', 0, "the block at $first is damaged");
+	return;
+}
+
+# flip a bit of the records with these places in it; the directory, eight bytes
+# each, has their sizes
+
+sub record {
+	my ($first, @n) = @_;
+	for my $block (blocks($first)) {
+		my @size = map { unpack('V', substr($bytes, $block + 64
+			+ 8 * $_, 4)) & 0xffffff } 0 .. 99;
+		for my $n (@n) {
+			my $at = $block + 64 + 800 + sum0(@size[0 .. $n - 1]);
+			substr($bytes, $at + 20, 1) ^= "\x04";
+		}
+	}
+	cmp_ok(blocks($first), '>', 0, "the block at $first lacks events");
 	return;
 }
 

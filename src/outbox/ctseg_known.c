@@ -13,6 +13,7 @@
 #include "ctseg_known.h"
 #include "../base/ctseg_json.h"
 #include "../base/ctseg_str.h"
+#include "../store/ctseg_block_iter.h"
 
 
 #define CTSEG_KNOWN_SLICE_BYTES   (512 * 1024)  /* that match, in a scan */
@@ -53,6 +54,7 @@ typedef struct {
     ctseg_buf_t                 other;
     unsigned                    kind;
     ctseg_hash_t                hash;
+    ctseg_block_mem_t           mem;
     uint64_t                    upto;   /* looked at */
     size_t                      bytes;
     unsigned                    blocks;
@@ -319,33 +321,36 @@ ctseg_known_event(ctseg_known_walk_t *walk, const ctseg_event_t *ev,
 }
 
 
-/* a block that is damaged has nothing that is known */
+/* what is damaged is not known */
 
 static void
 ctseg_known_events(ctseg_known_walk_t *walk, const ctseg_block_t *b)
 {
-    uint64_t       sequence;
-    ctseg_str_t    rest;
-    ctseg_event_t  ev;
+    ctseg_rc_t           rc;
+    ctseg_event_t        ev;
+    ctseg_block_iter_t   it;
 
-    if (ctseg_block_verify(b) != CTSEG_OK) {
+    rc = ctseg_block_iter(&it, b, &walk->mem, ctseg_kind_bit(walk->kind), 0,
+                          walk->q->upto);
+
+    if (rc != CTSEG_OK) {
+        walk->rc = rc == CTSEG_NOMEM ? rc : CTSEG_OK;
         return;
     }
 
-    rest = b->payload;
+    while (walk->rc == CTSEG_OK) {
+        rc = ctseg_block_next(&it, &ev);
 
-    for (sequence = b->first;
-         sequence <= ctseg_block_last(b) && sequence <= walk->q->upto;
-         sequence++)
-    {
-        if (walk->rc != CTSEG_OK
-            || ctseg_event_decode(&rest, &ev) != CTSEG_OK)
-        {
-            return;
+        if (rc == CTSEG_NOTFOUND) {
+            break;
         }
 
-        ctseg_known_event(walk, &ev, sequence);
+        if (rc == CTSEG_OK) {
+            ctseg_known_event(walk, &ev, it.sequence);
+        }
     }
+
+    walk->bytes += ctseg_block_touched(&it);
 }
 
 
@@ -362,7 +367,6 @@ ctseg_known_block(void *data, const ctseg_block_t *b)
         && ctseg_block_may_match(b, ctseg_kind_bit(walk->kind),
                                  walk->q->from_ms, walk->q->to_ms))
     {
-        walk->bytes += b->payload.len;
         ctseg_known_events(walk, b);
     }
 
@@ -376,11 +380,16 @@ ctseg_known_block(void *data, const ctseg_block_t *b)
 static ctseg_rc_t
 ctseg_known_scan(ctseg_store_t *s, ctseg_known_walk_t *walk, int64_t deadline)
 {
-    ctseg_rc_t   rc;
-    ctseg_pos_t  after, next;
+    ctseg_rc_t    rc;
+    ctseg_pos_t   after, next;
+    ctseg_want_t  want;
 
     memset(&after, 0, sizeof(ctseg_pos_t));
     after.incarnation = walk->q->incarnation;
+
+    want.kinds = ctseg_kind_bit(walk->kind);
+    want.from_ms = walk->q->from_ms;
+    want.to_ms = walk->q->to_ms;
 
     while (walk->upto < walk->q->upto) {
 
@@ -391,8 +400,8 @@ ctseg_known_scan(ctseg_store_t *s, ctseg_known_walk_t *walk, int64_t deadline)
         walk->bytes = 0;
         walk->blocks = 0;
 
-        rc = ctseg_store_scan(s, 0, &after, ctseg_known_block, walk, deadline,
-                              &next);
+        rc = ctseg_store_scan_for(s, 0, &after, &want, ctseg_known_block,
+                                  walk, deadline, &next);
 
         if (rc != CTSEG_OK && rc != CTSEG_AGAIN && rc != CTSEG_TRIMMED) {
             return rc;
@@ -453,6 +462,7 @@ ctseg_known_load(ctseg_store_t *s, const ctseg_known_query_t *q,
     ctseg_buf_free(&walk.name);
     ctseg_buf_free(&walk.other);
     ctseg_hash_free(&walk.hash);
+    ctseg_block_mem_free(&walk.mem);
 
     if (rc == CTSEG_OK) {
         *known = malloc(sizeof(ctseg_known_t));

@@ -16,6 +16,7 @@
 #include "ctseg_read.h"
 #include "../base/ctseg_str.h"
 #include "../segment/ctseg_identify.h"
+#include "../store/ctseg_block_iter.h"
 
 
 #define CTSEG_LATEST_FIRST  64          /* entries of the first table */
@@ -37,16 +38,17 @@ typedef struct {
 /* one job that goes on with an index */
 
 typedef struct {
-    ctseg_latest_t   *latest;
-    ctseg_encoder_t   enc;
-    int64_t           until;
-    size_t            bytes;
-    unsigned          blocks;
-    ctseg_buf_t       newer;
-    ctseg_buf_t       older;
-    ctseg_buf_t       merged;
-    ctseg_rc_t        rc;
-    ctseg_err_t      *err;
+    ctseg_latest_t     *latest;
+    ctseg_encoder_t     enc;
+    int64_t             until;
+    ctseg_block_mem_t   mem;
+    size_t              bytes;
+    unsigned            blocks;
+    ctseg_buf_t         newer;
+    ctseg_buf_t         older;
+    ctseg_buf_t         merged;
+    ctseg_rc_t          rc;
+    ctseg_err_t        *err;
 } ctseg_latest_walk_t;
 
 
@@ -390,47 +392,53 @@ ctseg_latest_add(ctseg_latest_walk_t *walk, uint64_t sequence,
 static void
 ctseg_latest_events(ctseg_latest_walk_t *walk, const ctseg_block_t *block)
 {
-    uint64_t              sequence;
-    ctseg_str_t           rest;
-    ctseg_event_t         ev, clamped;
-    ctseg_latest_t       *l;
-    const ctseg_event_t  *sent;
+    ctseg_rc_t             rc;
+    ctseg_event_t          ev, clamped;
+    ctseg_latest_t        *l;
+    const ctseg_event_t   *sent;
+    const ctseg_pinned_t  *pinned;
+    ctseg_block_iter_t     it;
 
     l = walk->latest;
+    pinned = walk->enc.pinned;
 
-    if (block->damaged || ctseg_block_verify(block) != CTSEG_OK) {
+    if (block->damaged) {
         return;
     }
 
-    rest = block->payload;
+    rc = ctseg_block_iter(&it, block, &walk->mem, pinned->kinds, l->upto,
+                          l->hi);
 
-    for (sequence = block->first;
-         sequence <= ctseg_block_last(block) && sequence <= l->hi;
-         sequence++)
-    {
-        if (ctseg_event_decode(&rest, &ev) != CTSEG_OK) {
-            return;
+    if (rc != CTSEG_OK) {
+        walk->rc = rc == CTSEG_NOMEM ? rc : CTSEG_OK;
+        return;
+    }
+
+    for ( ;; ) {
+        rc = ctseg_block_next(&it, &ev);
+
+        if (rc == CTSEG_NOTFOUND) {
+            break;
         }
 
-        if (sequence <= l->upto
-            || !ctseg_message_wanted(walk->enc.pinned, &ev))
-        {
+        if (rc != CTSEG_OK || !ctseg_message_wanted(pinned, &ev)) {
             continue;
         }
 
-        sent = ctseg_message_clamp(walk->enc.pinned, &ev, block->append_ms,
-                                   &clamped);
+        sent = ctseg_message_clamp(pinned, &ev, block->append_ms, &clamped);
 
         if (sent == NULL) {
             continue;                   /* rejected by the run */
         }
 
-        walk->rc = ctseg_latest_add(walk, sequence, sent);
+        walk->rc = ctseg_latest_add(walk, it.sequence, sent);
 
         if (walk->rc != CTSEG_OK) {
             return;
         }
     }
+
+    walk->bytes += ctseg_block_touched(&it);
 }
 
 
@@ -454,7 +462,6 @@ ctseg_latest_block(void *data, const ctseg_block_t *block)
         || ctseg_block_may_match(block, pinned->kinds, pinned->from_ms,
                                  pinned->to_ms))
     {
-        walk->bytes += block->payload.len;
         ctseg_latest_events(walk, block);
 
         if (walk->rc != CTSEG_OK) {
@@ -481,6 +488,7 @@ ctseg_latest_scan(ctseg_latest_walk_t *walk, ctseg_store_t *s,
 {
     ctseg_rc_t       rc;
     ctseg_pos_t      after, next;
+    ctseg_want_t     want;
     ctseg_latest_t  *l;
 
     l = walk->latest;
@@ -489,8 +497,12 @@ ctseg_latest_scan(ctseg_latest_walk_t *walk, ctseg_store_t *s,
     after.incarnation = l->incarnation;
     after.sequence = l->upto;
 
-    rc = ctseg_store_scan(s, 0, &after, ctseg_latest_block, walk, deadline,
-                          &next);
+    want.kinds = walk->enc.pinned->kinds;
+    want.from_ms = walk->enc.pinned->from_ms;
+    want.to_ms = walk->enc.pinned->to_ms;
+
+    rc = ctseg_store_scan_for(s, 0, &after, &want, ctseg_latest_block, walk,
+                              deadline, &next);
 
     if (walk->rc != CTSEG_OK) {
         return walk->rc;
@@ -557,6 +569,7 @@ ctseg_latest_step(ctseg_latest_t *l, ctseg_store_t *s,
     ctseg_buf_free(&walk.newer);
     ctseg_buf_free(&walk.older);
     ctseg_buf_free(&walk.merged);
+    ctseg_block_mem_free(&walk.mem);
 
     return rc;
 }

@@ -2,80 +2,123 @@
  * A read copies what it needs into the batch and ends its read transaction
  * before the batch goes anywhere: one that stayed open over a network wait
  * would make the log's file grow.  Blocks that cannot match are passed over
- * by their headers.
+ * by what the store notes of many of them, or by their headers; events that
+ * cannot match by the directory of their block.
  */
 
 #include <string.h>
 
+#include "../store/ctseg_block_iter.h"
 #include "ctseg_read.h"
 
 
 typedef struct {
     const ctseg_read_t   *read;
     ctseg_batch_t        *batch;
+    ctseg_block_mem_t     mem;
     size_t                bytes;
     unsigned              blocks;
     ctseg_latest_look_t   look;
 } ctseg_read_walk_t;
 
 
-/*
- * Nothing of a block that does not read is sent, and the events of the cut
- * that it held count.  What is good in front of an event that does not decode
- * has its verdict already.
- */
+/* everything up to a sequence, or to the end of the cut, is of no interest */
 
-static ctseg_next_t
-ctseg_read_damaged(ctseg_read_walk_t *walk, const ctseg_block_t *block)
+static void
+ctseg_read_skip(ctseg_read_walk_t *walk, uint64_t last)
 {
-    uint64_t  last;
-
-    last = ctseg_block_last(block);
-    last = last < walk->read->hi ? last : walk->read->hi;
-
-    if (last > walk->batch->upto) {
-        ctseg_batch_damage(walk->batch, block->first, last);
+    if (last > walk->read->hi) {
+        last = walk->read->hi;
     }
 
-    return CTSEG_GO_ON;
+    if (last > walk->batch->upto) {
+        ctseg_batch_skip(walk->batch, last);
+    }
 }
 
 
-/* the events of a block that are in the cut, one by one */
+/*
+ * Nothing of what does not read is sent, and the events of the cut that it
+ * held count.  One stretch is one place, however many events it has.
+ */
+
+static void
+ctseg_read_damaged(ctseg_read_walk_t *walk, uint64_t first, uint64_t last)
+{
+    last = last < walk->read->hi ? last : walk->read->hi;
+
+    if (last > walk->batch->upto) {
+        ctseg_batch_damage(walk->batch, first, last);
+    }
+}
+
+
+/* the events of a block that are in the cut: the wanted ones one by one */
 
 static ctseg_next_t
 ctseg_read_events(ctseg_read_walk_t *walk, const ctseg_block_t *block)
 {
-    uint64_t       sequence;
-    ctseg_str_t    rest;
-    ctseg_event_t  ev;
+    uint64_t             bad, last;
+    ctseg_rc_t           rc;
+    ctseg_event_t        ev;
+    ctseg_batch_t       *batch;
+    ctseg_block_iter_t   it;
 
-    if (block->damaged || ctseg_block_verify(block) != CTSEG_OK) {
-        return ctseg_read_damaged(walk, block);
+    batch = walk->batch;
+
+    rc = CTSEG_CORRUPT;
+
+    if (!block->damaged) {
+        rc = ctseg_block_iter(&it, block, &walk->mem,
+                              walk->read->pinned->kinds, batch->upto,
+                              walk->read->hi);
     }
 
-    rest = block->payload;
-    walk->batch->arrived_ms = block->append_ms;
+    if (rc == CTSEG_NOMEM) {
+        batch->rc = rc;
+        return CTSEG_UNTAKEN;
+    }
 
-    for (sequence = block->first; sequence <= ctseg_block_last(block);
-         sequence++)
-    {
-        if (sequence > walk->read->hi) {
-            return CTSEG_ENOUGH;
+    if (rc != CTSEG_OK) {
+        ctseg_read_damaged(walk, block->first, ctseg_block_last(block));
+        return CTSEG_GO_ON;
+    }
+
+    batch->arrived_ms = block->append_ms;
+    bad = 0;
+    last = 0;
+
+    for ( ;; ) {
+        rc = ctseg_block_next(&it, &ev);
+
+        if (bad != 0 && (rc != CTSEG_CORRUPT || it.sequence != last + 1)) {
+            ctseg_read_damaged(walk, bad, last);
+            bad = 0;
         }
 
-        if (ctseg_event_decode(&rest, &ev) != CTSEG_OK) {
-            return ctseg_read_damaged(walk, block);
+        if (rc == CTSEG_NOTFOUND) {
+            break;
         }
 
-        if (sequence <= walk->batch->upto) {
+        if (rc == CTSEG_CORRUPT) {
+            if (bad == 0) {
+                ctseg_read_skip(walk, it.sequence - 1);
+                bad = it.sequence;
+            }
+
+            last = it.last;
             continue;
         }
 
-        if (!ctseg_batch_offer(walk->batch, &ev)) {
+        ctseg_read_skip(walk, it.sequence - 1);
+
+        if (!ctseg_batch_offer(batch, &ev)) {
             return CTSEG_UNTAKEN;       /* the batch takes no more */
         }
     }
+
+    ctseg_read_skip(walk, ctseg_block_last(block));
+    walk->bytes += ctseg_block_touched(&it);
 
     return CTSEG_GO_ON;
 }
@@ -84,7 +127,6 @@ ctseg_read_events(ctseg_read_walk_t *walk, const ctseg_block_t *block)
 static ctseg_next_t
 ctseg_read_block(void *data, const ctseg_block_t *block)
 {
-    uint64_t               last;
     ctseg_next_t           next;
     ctseg_read_walk_t     *walk;
     const ctseg_read_t    *read;
@@ -102,12 +144,10 @@ ctseg_read_block(void *data, const ctseg_block_t *block)
         && !ctseg_block_may_match(block, pinned->kinds, pinned->from_ms,
                                   pinned->to_ms))
     {
-        last = ctseg_block_last(block);
-        ctseg_batch_skip(walk->batch, last < read->hi ? last : read->hi);
+        ctseg_read_skip(walk, ctseg_block_last(block));
         next = CTSEG_GO_ON;
 
     } else {
-        walk->bytes += block->payload.len;
         next = ctseg_read_events(walk, block);
     }
 
@@ -129,15 +169,20 @@ static ctseg_rc_t
 ctseg_read_scan(ctseg_store_t *s, ctseg_read_walk_t *walk, int64_t deadline,
     ctseg_pos_t *next)
 {
-    ctseg_rc_t   rc;
-    ctseg_pos_t  after;
+    ctseg_rc_t    rc;
+    ctseg_pos_t   after;
+    ctseg_want_t  want;
 
     memset(&after, 0, sizeof(ctseg_pos_t));
     after.incarnation = walk->read->incarnation;
     after.sequence = walk->batch->upto;
 
-    rc = ctseg_store_scan(s, 0, &after, ctseg_read_block, walk, deadline,
-                          next);
+    want.kinds = walk->read->pinned->kinds;
+    want.from_ms = walk->read->pinned->from_ms;
+    want.to_ms = walk->read->pinned->to_ms;
+
+    rc = ctseg_store_scan_for(s, 0, &after, &want, ctseg_read_block, walk,
+                              deadline, next);
 
     /* position 0 is before the first event of any log */
 
@@ -224,6 +269,7 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
     }
 
     ctseg_hash_free(&walk.look.hash);
+    ctseg_block_mem_free(&walk.mem);
     b->look_data = NULL;
 
     if (rc == CTSEG_TRIMMED) {

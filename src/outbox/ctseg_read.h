@@ -12,7 +12,7 @@
 #include "ctseg_latest.h"
 
 
-/* memory that one read may touch, and headers it may look at */
+/* bytes of the log that one read may touch, and headers it may look at */
 
 #define CTSEG_READ_BYTES   (64 * 1024 * 1024)
 #define CTSEG_READ_BLOCKS  65536
@@ -37,11 +37,11 @@ typedef struct {
  * The next batch into b (zeroed by the caller, freed by it in any case).  OK:
  * it is whole, covers (after, b->upto], and may hold no event.  TRIMMED: the
  * events are gone; with r->expire they are counted instead, in front of what
- * follows them, which is as it would be without.  A block that is damaged is
- * passed over: its events in the cut count as such, and b names it.  CORRUPT:
- * the log ends before hi.  Where a batch ends depends on the log, the cut and
- * the pinned settings, and on nothing else.  r and what it points to are
- * borrowed until b is freed.
+ * follows them, which is as it would be without.  What is damaged, a block or
+ * an event of it, is passed over: the events in the cut count as such, and b
+ * names the place.  CORRUPT: the log ends before hi.  Where a batch ends
+ * depends on the log, the cut and the pinned settings, and on nothing else.
+ * r and what it points to are borrowed until b is freed.
  */
 
 ctseg_rc_t ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r,

@@ -10,12 +10,13 @@
 #include <string.h>
 
 #include "ctseg_block.h"
+#include "ctseg_peek.h"
 #include "ctseg_store_bytes.h"
 #include "../base/ctseg_crc32c.h"
 
 
-#define CTSEG_BLOCK_VERSION   1
 #define CTSEG_BLOCK_EVENT_MIN  16       /* bytes of an event without text */
+#define CTSEG_BLOCK_NEAR       4096     /* such a block is read where it is */
 
 
 static size_t
@@ -54,15 +55,35 @@ ctseg_block_note(ctseg_block_builder_t *bb, const ctseg_event_t *ev)
 }
 
 
+/* the record from "at" to the end gets its entry, for which there is room */
+
+static void
+ctseg_block_enter(ctseg_block_builder_t *bb, unsigned kind, size_t at)
+{
+    char         *p;
+    size_t        size;
+    ctseg_buf_t  *b;
+
+    b = &bb->buf;
+    size = b->len - at;
+    p = bb->directory.data + bb->directory.len;
+
+    ctseg_le_put(p, size | (uint64_t) kind << 24, 4);
+    ctseg_le_put(p + 4, ctseg_crc32c(0, b->data + at, size), 4);
+
+    bb->directory.len += CTSEG_BLOCK_ENTRY;
+}
+
+
 bool
 ctseg_block_add(ctseg_block_builder_t *bb, const ctseg_event_t *ev)
 {
     size_t  size;
 
-    size = ctseg_block_event_size(ev);
+    size = ctseg_block_event_size(ev) + CTSEG_BLOCK_ENTRY;
 
     if (size > CTSEG_BLOCK_PAYLOAD_MAX
-        || bb->buf.len > CTSEG_BLOCK_PAYLOAD_MAX - size)
+        || bb->buf.len + bb->directory.len > CTSEG_BLOCK_PAYLOAD_MAX - size)
     {
         return false;
     }
@@ -73,17 +94,20 @@ ctseg_block_add(ctseg_block_builder_t *bb, const ctseg_event_t *ev)
      */
 
     ctseg_buf_reserve(&bb->buf, size);
+    ctseg_buf_reserve(&bb->directory, CTSEG_BLOCK_ENTRY);
 
-    if (bb->buf.failed) {
+    if (bb->buf.failed || bb->directory.failed) {
         return false;
     }
 
+    size = bb->buf.len;
     ctseg_event_encode(&bb->buf, ev);
 
     if (bb->buf.failed) {
         return false;
     }
 
+    ctseg_block_enter(bb, ev->kind, size);
     ctseg_block_note(bb, ev);
 
     return true;
@@ -104,6 +128,7 @@ ctseg_block_keep(ctseg_block_builder_t *bb, ctseg_block_keep_pt keep,
     n = bb->count;
 
     bb->buf.len = 0;
+    bb->directory.len = 0;
     bb->count = 0;
     bb->kinds = 0;
 
@@ -126,6 +151,10 @@ ctseg_block_keep(ctseg_block_builder_t *bb, ctseg_block_keep_pt keep,
         ctseg_block_note(bb, &ev);
         memmove(bb->buf.data + bb->buf.len, from, size);
         bb->buf.len += size;
+        memmove(bb->directory.data + bb->directory.len,
+                bb->directory.data + (size_t) i * CTSEG_BLOCK_ENTRY,
+                CTSEG_BLOCK_ENTRY);
+        bb->directory.len += CTSEG_BLOCK_ENTRY;
     }
 }
 
@@ -135,7 +164,7 @@ ctseg_block_finish(ctseg_block_builder_t *bb, ctseg_block_t *b)
 {
     memset(b, 0, sizeof(ctseg_block_t));
 
-    if (bb->buf.failed) {
+    if (bb->buf.failed || bb->directory.failed) {
         return CTSEG_NOMEM;
     }
 
@@ -143,12 +172,14 @@ ctseg_block_finish(ctseg_block_builder_t *bb, ctseg_block_t *b)
         return CTSEG_INVALID;
     }
 
+    b->version = CTSEG_BLOCK_VERSION;
     b->count = bb->count;
     b->min_ms = bb->min_ms;
     b->max_ms = bb->max_ms;
     b->kinds = bb->kinds;
+    b->directory = ctseg_buf_slice(&bb->directory);
     b->payload = ctseg_buf_slice(&bb->buf);
-    b->crc = ctseg_crc32c(0, b->payload.data, b->payload.len);
+    b->crc = ctseg_crc32c(0, b->directory.data, b->directory.len);
 
     return CTSEG_OK;
 }
@@ -158,6 +189,7 @@ void
 ctseg_block_builder_free(ctseg_block_builder_t *bb)
 {
     ctseg_buf_free(&bb->buf);
+    ctseg_buf_free(&bb->directory);
     memset(bb, 0, sizeof(ctseg_block_builder_t));
 }
 
@@ -219,7 +251,7 @@ ctseg_blocks_finish(ctseg_blocks_t *list)
     for (i = 0; i < list->n; i++) {
         bb = &list->builders[i];
 
-        if (bb->count == 0 && !bb->buf.failed) {
+        if (bb->count == 0 && !bb->buf.failed && !bb->directory.failed) {
             continue;
         }
 
@@ -240,6 +272,7 @@ ctseg_blocks_reset(ctseg_blocks_t *list)
 
     for (i = 0; i < list->n; i++) {
         ctseg_buf_reset(&list->builders[i].buf);
+        ctseg_buf_reset(&list->builders[i].directory);
         list->builders[i].count = 0;
         list->builders[i].kinds = 0;
     }
@@ -270,7 +303,7 @@ ctseg_block_encode_header(char out[CTSEG_BLOCK_HEADER],
 {
     memset(out, 0, CTSEG_BLOCK_HEADER);
 
-    out[0] = CTSEG_BLOCK_VERSION;
+    out[0] = (char) b->version;
     ctseg_le_put(out + 4, b->count, 4);
     ctseg_le_put(out + 8, b->first, 8);
     ctseg_le_put(out + 16, (uint64_t) b->append_ms, 8);
@@ -283,17 +316,47 @@ ctseg_block_encode_header(char out[CTSEG_BLOCK_HEADER],
 }
 
 
+/* a right checksum over nonsense is a writer's bug: stop it here too */
+
+static bool
+ctseg_block_is_sane(const ctseg_block_t *b, size_t len)
+{
+    return b->directory.len <= CTSEG_BLOCK_PAYLOAD_MAX
+           && b->directory.len + b->payload.len == len
+           && len <= CTSEG_BLOCK_PAYLOAD_MAX
+           && b->count != 0
+           && b->payload.len / CTSEG_BLOCK_EVENT_MIN >= b->count
+           && b->first != 0
+           && b->first <= UINT64_MAX - b->count
+           && b->min_ms <= b->max_ms;
+}
+
+
 ctseg_rc_t
 ctseg_block_decode(ctseg_str_t stored, ctseg_block_t *b)
 {
-    const char  *p;
+    char          header[CTSEG_BLOCK_HEADER];
+    const char   *p;
+    struct iovec  piece;
 
     memset(b, 0, sizeof(ctseg_block_t));
 
+    if (stored.len < CTSEG_BLOCK_HEADER) {
+        return CTSEG_CORRUPT;
+    }
+
     p = stored.data;
 
-    if (stored.len < CTSEG_BLOCK_HEADER
-        || p[0] != CTSEG_BLOCK_VERSION
+    if (stored.len > CTSEG_BLOCK_NEAR) {
+        piece.iov_base = (void *) stored.data;
+        piece.iov_len = CTSEG_BLOCK_HEADER;
+        ctseg_peek(header, &piece, 1);
+        p = header;
+    }
+
+    b->version = (unsigned char) p[0];
+
+    if ((b->version != 1 && b->version != CTSEG_BLOCK_VERSION)
         || ctseg_le_get(p + 60, 4) != ctseg_crc32c(0, p, 60))
     {
         return CTSEG_CORRUPT;
@@ -306,34 +369,17 @@ ctseg_block_decode(ctseg_str_t stored, ctseg_block_t *b)
     b->max_ms = (int64_t) ctseg_le_get(p + 32, 8);
     b->kinds = ctseg_le_get(p + 40, 8);
     b->payload.len = (size_t) ctseg_le_get(p + 48, 4);
-    b->payload.data = p + CTSEG_BLOCK_HEADER;
     b->crc = (uint32_t) ctseg_le_get(p + 52, 4);
 
-    /* a right checksum over nonsense is a writer's bug: stop it here too */
-
-    if (b->payload.len != stored.len - CTSEG_BLOCK_HEADER
-        || b->payload.len > CTSEG_BLOCK_PAYLOAD_MAX
-        || b->count == 0
-        || b->payload.len / CTSEG_BLOCK_EVENT_MIN < b->count
-        || b->first == 0
-        || b->first > UINT64_MAX - b->count
-        || b->min_ms > b->max_ms)
-    {
-        return CTSEG_CORRUPT;
+    if (b->version != 1) {
+        b->directory.len = (size_t) b->count * CTSEG_BLOCK_ENTRY;
+        b->directory.data = stored.data + CTSEG_BLOCK_HEADER;
     }
 
-    return CTSEG_OK;
-}
+    b->payload.data = stored.data + CTSEG_BLOCK_HEADER + b->directory.len;
 
-
-ctseg_rc_t
-ctseg_block_verify(const ctseg_block_t *b)
-{
-    if (ctseg_crc32c(0, b->payload.data, b->payload.len) != b->crc) {
-        return CTSEG_CORRUPT;
-    }
-
-    return CTSEG_OK;
+    return ctseg_block_is_sane(b, stored.len - CTSEG_BLOCK_HEADER)
+           ? CTSEG_OK : CTSEG_CORRUPT;
 }
 
 

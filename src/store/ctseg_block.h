@@ -1,7 +1,8 @@
 /*
  * A block: the events of one commit (or a part of them) as they lie in the
- * log.  A 64-byte header that tells whether a reader needs the rest, then
- * event records (model/ctseg_event.h).  Any thread.
+ * log.  A 64-byte header that tells whether a reader needs the rest, then a
+ * directory that tells it which records, then the records of the events
+ * (model/ctseg_event.h).  Any thread.
  */
 
 #ifndef CTSEG_BLOCK_H
@@ -14,7 +15,7 @@
 /*
  * Little-endian:
  *
- *    0  u8   version = 1
+ *    0  u8   version = 2
  *    1  u8   0
  *    2  u16  0
  *    4  u32  count             events in the block, at least 1
@@ -23,31 +24,49 @@
  *   24  i64  min_ms            least event time
  *   32  i64  max_ms            greatest event time
  *   40  u64  kinds             bit (1 << kind) for each kind that occurs
- *   48  u32  payload length
- *   52  u32  CRC32C of the payload
+ *   48  u32  payload length    of all records
+ *   52  u32  CRC32C of the directory
  *   56  u32  0
  *   60  u32  CRC32C of bytes 0..59
- *   64       payload
+ *   64       directory         8 bytes for each event, in order
+ *               0  u24  size of its record
+ *               3  u8   its kind
+ *               4  u32  CRC32C of its record
+ *   64 + 8 * count   payload   the records, without gaps
+ *
+ * Who wants some of the events finds them by the directory, and touches no
+ * others.  Version 1 has no directory: the payload lies behind the header,
+ * and the checksum at 52 is that of the payload.  Blocks of both are read.
  *
  * The builder knows all but "first" and "append_ms", which belong to the
  * write transaction.
  */
 
+#define CTSEG_BLOCK_VERSION      2
 #define CTSEG_BLOCK_HEADER       64
+#define CTSEG_BLOCK_ENTRY        8      /* of the directory */
 #define CTSEG_BLOCK_PAYLOAD_MAX  (1024 * 1024 - CTSEG_BLOCK_HEADER)
+                                        /* with the directory */
 
 
 typedef struct {
+    unsigned       version;             /* 1 or 2 */
     uint32_t       count;
     uint64_t       first;
     int64_t        append_ms;
     int64_t        min_ms;
     int64_t        max_ms;
     ctseg_kinds_t  kinds;
-    uint32_t       crc;                 /* of the payload */
-    ctseg_str_t    payload;             /* borrowed */
+    uint32_t       crc;                 /* of the directory; in version 1 of
+                                           the payload */
+    ctseg_str_t    directory;           /* borrowed; empty in version 1 */
+    ctseg_str_t    payload;             /* borrowed, right behind it when the
+                                           block is a stored one */
     bool           damaged;             /* nothing but first and count holds:
                                            see ctseg_store_scan */
+    bool           passed;              /* several blocks, of which none can
+                                           match: no append_ms and no payload,
+                                           see ctseg_store_scan_for */
 } ctseg_block_t;
 
 
@@ -59,7 +78,8 @@ typedef struct {
 /* builder: collects events into a payload; zeroed struct = empty */
 
 typedef struct {
-    ctseg_buf_t    buf;
+    ctseg_buf_t    buf;                 /* the records */
+    ctseg_buf_t    directory;
     uint32_t       count;
     int64_t        min_ms;
     int64_t        max_ms;
@@ -119,6 +139,11 @@ void ctseg_blocks_free(ctseg_blocks_t *list);
 void ctseg_block_encode_header(char out[CTSEG_BLOCK_HEADER],
     const ctseg_block_t *b);
 
+/* bytes that it takes in the log */
+
+#define ctseg_block_size(b)  (CTSEG_BLOCK_HEADER + (b)->directory.len         \
+                              + (b)->payload.len)
+
 /*
  * Read a stored block: only the header is touched.  CORRUPT: unknown version,
  * wrong header checksum, or lengths that do not fit.
@@ -126,7 +151,7 @@ void ctseg_block_encode_header(char out[CTSEG_BLOCK_HEADER],
 
 ctseg_rc_t ctseg_block_decode(ctseg_str_t stored, ctseg_block_t *b);
 
-/* the payload against its checksum: CORRUPT or OK; touches all of it */
+/* all of it against its checksums: CORRUPT or OK; touches all of it */
 
 ctseg_rc_t ctseg_block_verify(const ctseg_block_t *b);
 

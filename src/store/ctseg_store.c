@@ -122,7 +122,8 @@ ctseg_store_append_marked(ctseg_store_t *s, uint32_t shard,
     for (i = 0; i < nblocks; i++) {
         if (b[i].count == 0
             || b[i].payload.len == 0
-            || b[i].payload.len > CTSEG_BLOCK_PAYLOAD_MAX)
+            || ctseg_block_size(&b[i]) > CTSEG_BLOCK_HEADER
+                                         + CTSEG_BLOCK_PAYLOAD_MAX)
         {
             return CTSEG_INVALID;
         }
@@ -162,6 +163,16 @@ ctseg_rc_t
 ctseg_store_scan(ctseg_store_t *s, uint32_t shard, const ctseg_pos_t *after,
     ctseg_scan_pt cb, void *data, int64_t deadline, ctseg_pos_t *next)
 {
+    return ctseg_store_scan_for(s, shard, after, NULL, cb, data, deadline,
+                                next);
+}
+
+
+ctseg_rc_t
+ctseg_store_scan_for(ctseg_store_t *s, uint32_t shard,
+    const ctseg_pos_t *after, const ctseg_want_t *want, ctseg_scan_pt cb,
+    void *data, int64_t deadline, ctseg_pos_t *next)
+{
     ctseg_pos_t  from;
 
     /* a caller may give one struct as both */
@@ -173,7 +184,7 @@ ctseg_store_scan(ctseg_store_t *s, uint32_t shard, const ctseg_pos_t *after,
         return CTSEG_INVALID;
     }
 
-    return s->driver->scan(s, shard, &from, cb, data, deadline, next);
+    return s->driver->scan(s, shard, &from, want, cb, data, deadline, next);
 }
 
 

@@ -181,6 +181,23 @@ ctseg_rc_t ctseg_store_scan(ctseg_store_t *s, uint32_t shard,
     ctseg_pos_t *next);
 
 /*
+ * The same for who wants events of some kinds and times only.  Blocks that
+ * have none may come many at once, as one that is "passed": first, count,
+ * kinds and times are those of all of them.  What does not read among them is
+ * not shown.  All others come as they would without.
+ */
+
+typedef struct {
+    ctseg_kinds_t  kinds;
+    int64_t        from_ms;             /* included */
+    int64_t        to_ms;               /* not included */
+} ctseg_want_t;
+
+ctseg_rc_t ctseg_store_scan_for(ctseg_store_t *s, uint32_t shard,
+    const ctseg_pos_t *after, const ctseg_want_t *want, ctseg_scan_pt cb,
+    void *data, int64_t deadline, ctseg_pos_t *next);
+
+/*
  * A position such that no block appended at or after ms lies at or before
  * it.  Binary search; append time never falls, so that of a block that does
  * not read lies between those of its neighbors.

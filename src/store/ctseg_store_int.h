@@ -21,8 +21,8 @@ typedef struct {
     ctseg_rc_t (*marked)(ctseg_store_t *s, const char *keys, unsigned n,
         int64_t deadline, bool *known);
     ctseg_rc_t (*scan)(ctseg_store_t *s, uint32_t shard,
-        const ctseg_pos_t *after, ctseg_scan_pt cb, void *data,
-        int64_t deadline, ctseg_pos_t *next);
+        const ctseg_pos_t *after, const ctseg_want_t *want,
+        ctseg_scan_pt cb, void *data, int64_t deadline, ctseg_pos_t *next);
     ctseg_rc_t (*seek)(ctseg_store_t *s, uint32_t shard, int64_t ms,
         int64_t deadline, ctseg_pos_t *pos);
     ctseg_rc_t (*bounds)(ctseg_store_t *s, uint32_t shard, int64_t deadline,

@@ -225,7 +225,7 @@ ctseg_lmdb_part_open(ctseg_lmdb_t *db, ctseg_lmdb_env_t *e, const char *root,
 {
     int               rc, n;
     char              path[4096];
-    uint64_t          schema;
+    uint64_t          schema, known;
     ctseg_rc_t        answer;
     ctseg_lmdb_txn_t  t;
 
@@ -247,11 +247,14 @@ ctseg_lmdb_part_open(ctseg_lmdb_t *db, ctseg_lmdb_env_t *e, const char *root,
     ctseg_lmdb_begin(&t, db, e, true, INT64_MAX);
 
     schema = CTSEG_LMDB_SCHEMA;
+    known = CTSEG_LMDB_SCHEMA;
 
     if (e == &db->events) {
+        known = CTSEG_LMDB_SCHEMA_LOG;
         ctseg_lmdb_dbi(&t, "log", &db->log);
         ctseg_lmdb_dbi(&t, "producer", &db->producer);
         ctseg_lmdb_dbi(&t, "mark", &db->mark);
+        ctseg_lmdb_dbi(&t, "span", &db->span);
         ctseg_lmdb_dbi(&t, "meta", &db->events_meta);
         ctseg_lmdb_log_init(&t, &schema);
 
@@ -261,12 +264,12 @@ ctseg_lmdb_part_open(ctseg_lmdb_t *db, ctseg_lmdb_env_t *e, const char *root,
         ctseg_lmdb_state_init(&t, &schema);
     }
 
-    if (t.rc == 0 && schema != CTSEG_LMDB_SCHEMA) {
+    if (t.rc == 0 && (schema < CTSEG_LMDB_SCHEMA || schema > known)) {
         (void) ctseg_lmdb_end(&t, CTSEG_FATAL);
         return ctseg_err(err, CTSEG_FATAL, "the store \"%.150s\" has schema "
-                         "version %llu, this version of ctseg knows %d",
+                         "version %llu, this version of ctseg knows %llu",
                          path, (unsigned long long) schema,
-                         CTSEG_LMDB_SCHEMA);
+                         (unsigned long long) known);
     }
 
     rc = t.rc;

@@ -23,7 +23,12 @@ enum {
     CTSEG_LMDB_LOG_INCARNATION,
     CTSEG_LMDB_LOG_LAST,
     CTSEG_LMDB_LOG_APPEND,
-    CTSEG_LMDB_LOG_COMMITS
+    CTSEG_LMDB_LOG_COMMITS,
+    CTSEG_LMDB_LOG_OPEN_BLOCKS,         /* the open span; no blocks: the */
+    CTSEG_LMDB_LOG_OPEN_FIRST,          /* others are not there either */
+    CTSEG_LMDB_LOG_OPEN_MIN,
+    CTSEG_LMDB_LOG_OPEN_MAX,
+    CTSEG_LMDB_LOG_OPEN_KINDS
 };
 
 
@@ -54,6 +59,14 @@ ctseg_lmdb_log_meta(ctseg_lmdb_txn_t *t, ctseg_lmdb_log_meta_t *m)
     m->append_ms = ctseg_record_get_int(&r, CTSEG_LMDB_LOG_APPEND);
     m->commits = ctseg_record_get_uint(&r, CTSEG_LMDB_LOG_COMMITS);
     m->incarnation = (uint32_t) incarnation;
+
+    m->open.blocks = (uint32_t) ctseg_record_get_uint(&r,
+                                                 CTSEG_LMDB_LOG_OPEN_BLOCKS);
+    m->open.first = ctseg_record_get_uint(&r, CTSEG_LMDB_LOG_OPEN_FIRST);
+    m->open.last = m->last;
+    m->open.min_ms = ctseg_record_get_int(&r, CTSEG_LMDB_LOG_OPEN_MIN);
+    m->open.max_ms = ctseg_record_get_int(&r, CTSEG_LMDB_LOG_OPEN_MAX);
+    m->open.kinds = ctseg_record_get_uint(&r, CTSEG_LMDB_LOG_OPEN_KINDS);
 
     if (r.rc != CTSEG_OK || incarnation > UINT32_MAX) {
         t->rc = MDB_CORRUPTED;
@@ -88,6 +101,15 @@ ctseg_lmdb_log_save(ctseg_lmdb_txn_t *t, const ctseg_lmdb_log_meta_t *m)
     ctseg_record_uint(&out, CTSEG_LMDB_LOG_LAST, m->last);
     ctseg_record_int(&out, CTSEG_LMDB_LOG_APPEND, m->append_ms);
     ctseg_record_uint(&out, CTSEG_LMDB_LOG_COMMITS, m->commits);
+
+    if (m->open.blocks != 0) {
+        ctseg_record_uint(&out, CTSEG_LMDB_LOG_OPEN_BLOCKS, m->open.blocks);
+        ctseg_record_uint(&out, CTSEG_LMDB_LOG_OPEN_FIRST, m->open.first);
+        ctseg_record_int(&out, CTSEG_LMDB_LOG_OPEN_MIN, m->open.min_ms);
+        ctseg_record_int(&out, CTSEG_LMDB_LOG_OPEN_MAX, m->open.max_ms);
+        ctseg_record_uint(&out, CTSEG_LMDB_LOG_OPEN_KINDS, m->open.kinds);
+    }
+
     ctseg_record_end(&out);
 
     ctseg_lmdb_meta_store(t, t->db->events_meta, &out);
@@ -216,14 +238,14 @@ ctseg_lmdb_producer_prune(ctseg_lmdb_txn_t *t, MDB_val *near, int64_t now_ms)
 static void
 ctseg_lmdb_block_store(ctseg_lmdb_txn_t *t, const ctseg_block_t *b)
 {
-    char     key[CTSEG_LMDB_SEQ];
+    char     key[CTSEG_LMDB_SEQ], *p;
     MDB_val  k, v;
 
     ctseg_be_put(key, b->first, CTSEG_LMDB_SEQ);
 
     k.mv_size = sizeof(key);
     k.mv_data = key;
-    v.mv_size = CTSEG_BLOCK_HEADER + b->payload.len;
+    v.mv_size = ctseg_block_size(b);
     v.mv_data = NULL;
 
     ctseg_lmdb_store(t, t->db->log, &k, &v, MDB_APPEND|MDB_RESERVE);
@@ -236,9 +258,16 @@ ctseg_lmdb_block_store(ctseg_lmdb_txn_t *t, const ctseg_block_t *b)
     }
 
     if (t->rc == 0) {
-        ctseg_block_encode_header(v.mv_data, b);
-        memcpy((char *) v.mv_data + CTSEG_BLOCK_HEADER, b->payload.data,
-               b->payload.len);
+        p = v.mv_data;
+        ctseg_block_encode_header(p, b);
+        p += CTSEG_BLOCK_HEADER;
+
+        if (b->directory.len != 0) {
+            memcpy(p, b->directory.data, b->directory.len);
+            p += b->directory.len;
+        }
+
+        memcpy(p, b->payload.data, b->payload.len);
     }
 }
 
@@ -288,7 +317,7 @@ ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
     count = 0;
 
     for (i = 0; i < nblocks; i++) {
-        bytes += CTSEG_BLOCK_HEADER + b[i].payload.len;
+        bytes += ctseg_block_size(&b[i]);
         count += b[i].count;
     }
 
@@ -330,11 +359,13 @@ ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
     t.bytes = bytes;
     m.last += count;
     m.commits++;
+    m.schema = CTSEG_LMDB_SCHEMA_LOG;
 
     ctseg_lmdb_number(b, nblocks, m.last, m.append_ms);
 
     for (i = 0; i < nblocks; i++) {
         ctseg_lmdb_block_store(&t, &b[i]);
+        ctseg_lmdb_span_add(&t, &m, &b[i]);
     }
 
     ctseg_lmdb_mark_insert(&t, marks, m.append_ms);

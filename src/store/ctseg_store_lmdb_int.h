@@ -20,6 +20,13 @@
 #define CTSEG_LMDB_SCHEMA  1
 #define CTSEG_LMDB_SEQ     8            /* bytes of a key of the log */
 
+/*
+ * Of the log: 2 says that it may have blocks of version 2, which a program
+ * that knows schema 1 only would take for damaged.  It is 1 until then.
+ */
+
+#define CTSEG_LMDB_SCHEMA_LOG  2
+
 
 typedef struct {
     MDB_env           *env;
@@ -44,6 +51,7 @@ struct ctseg_lmdb_s {
     MDB_dbi            log;
     MDB_dbi            producer;
     MDB_dbi            mark;
+    MDB_dbi            span;
     MDB_dbi            events_meta;
     MDB_dbi            kv;
     MDB_dbi            state_meta;
@@ -69,8 +77,8 @@ struct ctseg_lmdb_s {
 
 /*
  * A transaction that carries its result: after the first error every later
- * call does nothing, and end or commit answers it.  One cursor at a time,
- * closed with it.
+ * call does nothing, and end or commit answers it.  One cursor at a time, and
+ * one in the spans, closed with it.
  */
 
 typedef struct {
@@ -79,9 +87,25 @@ typedef struct {
     MDB_txn           *txn;             /* NULL: begin failed */
     MDB_cursor        *cursor;
     uint64_t           bytes;           /* that it adds, when they are many */
+    MDB_cursor        *spans;           /* of a scan, beside the other one */
     int                rc;              /* of LMDB, or errno */
     bool               write;
 } ctseg_lmdb_txn_t;
+
+
+/*
+ * What is known of a row of blocks, so that a reader may pass over all of
+ * them.  first is the key; no blocks: empty.
+ */
+
+typedef struct {
+    uint64_t       first;
+    uint64_t       last;
+    int64_t        min_ms;
+    int64_t        max_ms;
+    ctseg_kinds_t  kinds;
+    uint32_t       blocks;
+} ctseg_lmdb_span_t;
 
 
 /* what the meta record of the events says; the log is dense and its time
@@ -93,6 +117,8 @@ typedef struct {
     uint64_t  last;                     /* sequence of the newest ever */
     int64_t   append_ms;                /* of the newest ever */
     uint64_t  commits;
+    ctseg_lmdb_span_t  open;            /* of the newest blocks, not yet in
+                                           the table */
 } ctseg_lmdb_log_meta_t;
 
 
@@ -194,11 +220,33 @@ ctseg_rc_t ctseg_lmdb_marked(ctseg_store_t *s, const char *keys, unsigned n,
 uint64_t ctseg_lmdb_mark_count(ctseg_lmdb_txn_t *t);
 
 
+/* ctseg_store_lmdb_span.c */
+
+/* the next block of the log: the open span has it, and is put into the table
+   when it is complete */
+
+void ctseg_lmdb_span_add(ctseg_lmdb_txn_t *t, ctseg_lmdb_log_meta_t *m,
+    const ctseg_block_t *b);
+
+/*
+ * The first span that begins at seq or behind it, which may be the open one.
+ * False: there is none, or t failed; *span is one that begins nowhere then.
+ */
+
+bool ctseg_lmdb_span_find(ctseg_lmdb_txn_t *t,
+    const ctseg_lmdb_log_meta_t *m, uint64_t seq, ctseg_lmdb_span_t *span);
+
+/* remove at most n of those that begin before seq, where no scan can begin
+   any more; takes the cursor */
+
+void ctseg_lmdb_span_trim(ctseg_lmdb_txn_t *t, uint64_t seq, unsigned n);
+
+
 /* ctseg_store_lmdb_log.c */
 
 ctseg_rc_t ctseg_lmdb_scan(ctseg_store_t *s, uint32_t shard,
-    const ctseg_pos_t *after, ctseg_scan_pt cb, void *data, int64_t deadline,
-    ctseg_pos_t *next);
+    const ctseg_pos_t *after, const ctseg_want_t *want, ctseg_scan_pt cb,
+    void *data, int64_t deadline, ctseg_pos_t *next);
 ctseg_rc_t ctseg_lmdb_seek(ctseg_store_t *s, uint32_t shard, int64_t ms,
     int64_t deadline, ctseg_pos_t *pos);
 ctseg_rc_t ctseg_lmdb_bounds(ctseg_store_t *s, uint32_t shard,

@@ -2,7 +2,8 @@
  * The LMDB driver's log, reading and retention: scan, seek, bounds, trim and
  * the figures.  Called through ctseg_store.c from pool threads.  A read
  * transaction lasts for one call and no longer, since the pages it pins make
- * the file grow.  It reads headers only, never a payload.  A header that does
+ * the file grow.  It reads headers only, never an event, and where a row of
+ * blocks is not wanted not even these.  A header that does
  * not read tells nothing but that it is there: how far its block reaches, and
  * how old it is, is known from the next one that reads.
  */
@@ -170,23 +171,79 @@ ctseg_lmdb_scan_next(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v, bool *more,
 }
 
 
-/* blocks from the one under the cursor on; next is moved as they are taken */
+/*
+ * All blocks of a span at once, if it begins at seq and none of them is
+ * wanted; *span is the next one, which is looked for when seq is behind it.
+ */
+
+static bool
+ctseg_lmdb_scan_span(ctseg_lmdb_txn_t *t, const ctseg_lmdb_log_meta_t *m,
+    const ctseg_want_t *want, uint64_t seq, ctseg_lmdb_span_t *span,
+    ctseg_block_t *b)
+{
+    uint64_t  n;
+
+    if (want == NULL) {
+        return false;
+    }
+
+    if (span->first < seq) {
+        (void) ctseg_lmdb_span_find(t, m, seq, span);
+    }
+
+    if (span->first != seq || span->last > m->last) {
+        return false;
+    }
+
+    n = span->last - span->first + 1;
+
+    memset(b, 0, sizeof(ctseg_block_t));
+    b->passed = true;
+    b->first = span->first;
+    b->count = (uint32_t) n;
+    b->min_ms = span->min_ms;
+    b->max_ms = span->max_ms;
+    b->kinds = span->kinds;
+
+    return n <= UINT32_MAX
+           && !ctseg_block_may_match(b, want->kinds, want->from_ms,
+                                     want->to_ms);
+}
+
+
+/* what lies behind *next, which is moved as blocks are taken */
 
 static ctseg_rc_t
-ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v, bool more,
-    ctseg_scan_pt cb, void *data, int64_t deadline, uint64_t head,
+ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, const ctseg_lmdb_log_meta_t *m,
+    const ctseg_want_t *want, ctseg_scan_pt cb, void *data, int64_t deadline,
     uint64_t *next)
 {
-    unsigned       taken;
-    ctseg_next_t   answer;
-    ctseg_block_t  b;
+    bool               more, placed;
+    MDB_val            k, v;
+    unsigned           taken;
+    ctseg_next_t       answer;
+    ctseg_block_t      b;
+    ctseg_lmdb_span_t  span;
 
     taken = 0;
+    more = false;
+    placed = false;
+    memset(&span, 0, sizeof(ctseg_lmdb_span_t));
 
-    while (*next < head) {
+    while (*next < m->last) {
 
-        if (!ctseg_lmdb_scan_next(t, k, v, &more, *next, head, &b)) {
-            break;
+        if (ctseg_lmdb_scan_span(t, m, want, *next + 1, &span, &b)) {
+            placed = false;
+
+        } else {
+            if (!placed) {
+                more = ctseg_lmdb_find(t, *next + 1, &k, &v);
+                placed = true;
+            }
+
+            if (!ctseg_lmdb_scan_next(t, &k, &v, &more, *next, m->last, &b)) {
+                break;
+            }
         }
 
         if (ctseg_mono_ms() >= deadline) {
@@ -206,8 +263,8 @@ ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v, bool more,
             return CTSEG_OK;
         }
 
-        if (!b.damaged) {
-            more = ctseg_lmdb_move(t, k, v, MDB_NEXT);
+        if (placed && !b.damaged) {
+            more = ctseg_lmdb_move(t, &k, &v, MDB_NEXT);
         }
     }
 
@@ -217,10 +274,9 @@ ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v, bool more,
 
 ctseg_rc_t
 ctseg_lmdb_scan(ctseg_store_t *s, uint32_t shard, const ctseg_pos_t *after,
-    ctseg_scan_pt cb, void *data, int64_t deadline, ctseg_pos_t *next)
+    const ctseg_want_t *want, ctseg_scan_pt cb, void *data, int64_t deadline,
+    ctseg_pos_t *next)
 {
-    bool                    more;
-    MDB_val                 k, v;
     uint64_t                first, seq;
     ctseg_rc_t              rc;
     ctseg_lmdb_t           *db;
@@ -269,8 +325,7 @@ ctseg_lmdb_scan(ctseg_store_t *s, uint32_t shard, const ctseg_pos_t *after,
         return ctseg_lmdb_end(&t, CTSEG_AGAIN);
     }
 
-    more = ctseg_lmdb_find(&t, seq + 1, &k, &v);
-    rc = ctseg_lmdb_scan_blocks(&t, &k, &v, more, cb, data, deadline, m.last,
+    rc = ctseg_lmdb_scan_blocks(&t, &m, want, cb, data, deadline,
                                 &next->sequence);
 
     return ctseg_lmdb_end(&t, rc);
@@ -449,7 +504,7 @@ ctseg_lmdb_trim(ctseg_store_t *s, uint32_t shard, int64_t ms,
     uint64_t *removed)
 {
     int64_t                 append_ms;
-    uint64_t                first, last, events;
+    uint64_t                first, last, upto, events;
     unsigned                n;
     ctseg_rc_t              rc, done;
     ctseg_lmdb_t           *db;
@@ -465,6 +520,7 @@ ctseg_lmdb_trim(ctseg_store_t *s, uint32_t shard, int64_t ms,
     ctseg_lmdb_cursor(&t, db->log);
 
     events = 0;
+    upto = 0;
     done = CTSEG_OK;
 
     for (n = 0; n < max_blocks; n++) {
@@ -483,11 +539,14 @@ ctseg_lmdb_trim(ctseg_store_t *s, uint32_t shard, int64_t ms,
 
         ctseg_lmdb_remove_at(&t);
         events += last - first + 1;
+        upto = last;
     }
 
     if (events == 0) {
         return ctseg_lmdb_end(&t, done);
     }
+
+    ctseg_lmdb_span_trim(&t, upto + 1, max_blocks);
 
     rc = ctseg_lmdb_commit(&t);
 

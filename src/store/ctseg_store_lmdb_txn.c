@@ -171,10 +171,22 @@ ctseg_lmdb_close_cursor(ctseg_lmdb_txn_t *t)
 }
 
 
+static void
+ctseg_lmdb_close_cursors(ctseg_lmdb_txn_t *t)
+{
+    ctseg_lmdb_close_cursor(t);
+
+    if (t->spans != NULL) {
+        mdb_cursor_close(t->spans);
+        t->spans = NULL;
+    }
+}
+
+
 ctseg_rc_t
 ctseg_lmdb_end(ctseg_lmdb_txn_t *t, ctseg_rc_t rc)
 {
-    ctseg_lmdb_close_cursor(t);
+    ctseg_lmdb_close_cursors(t);
 
     if (t->txn != NULL) {
         mdb_txn_abort(t->txn);
@@ -220,7 +232,7 @@ ctseg_lmdb_commit(ctseg_lmdb_txn_t *t)
         return ctseg_lmdb_end(t, CTSEG_FATAL);
     }
 
-    ctseg_lmdb_close_cursor(t);
+    ctseg_lmdb_close_cursors(t);
 
     ctseg_lmdb_ahead(t);
 

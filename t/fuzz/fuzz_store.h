@@ -155,11 +155,13 @@ fuzz_store_list(ctseg_store_t *s, ctseg_str_t prefix, ctseg_str_t after,
 
 static inline ctseg_rc_t
 fuzz_store_scan(ctseg_store_t *s, uint32_t shard, const ctseg_pos_t *after,
-    ctseg_scan_pt cb, void *data, int64_t deadline, ctseg_pos_t *next)
+    const ctseg_want_t *want, ctseg_scan_pt cb, void *data, int64_t deadline,
+    ctseg_pos_t *next)
 {
     fuzz_store_t  *fs = (fuzz_store_t *) s;
 
     (void) shard;
+    (void) want;
     (void) deadline;
 
     *next = *after;

@@ -156,7 +156,8 @@ check_block(const ctseg_upload_t *u)
 
     for (i = 0; i < u->nevents; i++) {
         if (!ctseg_block_add(&bb, &u->events[i])) {
-            fuzz_check(bb.buf.len > CTSEG_BLOCK_PAYLOAD_MAX - 32768);
+            fuzz_check(bb.buf.len + bb.directory.len
+                       > CTSEG_BLOCK_PAYLOAD_MAX - 32768);
             break;
         }
     }

@@ -60,6 +60,38 @@ ot_props(size_t pad)
 }
 
 
+/* whether blocks are to be of version 1 */
+
+static bool  ot_old;
+
+
+static inline int
+ot_set_old(void **state)
+{
+    (void) state;
+    ot_old = true;
+
+    return 0;
+}
+
+
+static inline int
+ot_set_new(void **state)
+{
+    (void) state;
+    ot_old = false;
+
+    return 0;
+}
+
+
+/* a test, and the same over blocks of version 1 */
+
+#define ot_unit_tests(f)                                                      \
+    cmocka_unit_test(f),                                                      \
+    cmocka_unit_test_setup_teardown(f, ot_set_old, ot_set_new)
+
+
 /* one block of these parts, appended at once; damaged: its sum is wrong */
 
 static inline void
@@ -90,6 +122,11 @@ ot_append(st_t *st, const ot_part_t *parts, unsigned nparts, bool damaged)
     }
 
     assert_int_equal(ctseg_block_finish(&bb, &b), CTSEG_OK);
+
+    if (ot_old) {
+        st_old(&b);
+    }
+
     b.crc ^= damaged;
 
     assert_int_equal(ctseg_store_append(st->store, 0, "the-only-producer",

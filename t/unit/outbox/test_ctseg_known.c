@@ -374,12 +374,12 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(test_take),
-        cmocka_unit_test(test_times),
-        cmocka_unit_test(test_upto),
-        cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_identities)
+        ot_unit_tests(test_take),
+        ot_unit_tests(test_times),
+        ot_unit_tests(test_upto),
+        ot_unit_tests(test_gone),
+        ot_unit_tests(test_stop),
+        ot_unit_tests(test_identities)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

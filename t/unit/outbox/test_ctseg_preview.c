@@ -216,7 +216,8 @@ test_promise(void **state)
 }
 
 
-/* messages that are far apart are still the first ones, from many batches */
+/* messages that are far apart are still the first ones, from many batches:
+   of version 1, whose blocks are read as a whole */
 
 static void
 test_sparse(void **state)
@@ -433,7 +434,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_promise),
-        cmocka_unit_test(test_sparse),
+        cmocka_unit_test_setup_teardown(test_sparse, ot_set_old, ot_set_new),
         cmocka_unit_test(test_basis),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_errors)

@@ -247,7 +247,7 @@ test_many(void **state)
 }
 
 
-/* 64 MB of the log at most, however little of it is wanted */
+/* 64 MB of the log at most, however little of what was looked at is sent */
 
 static void
 test_bytes(void **state)
@@ -261,7 +261,7 @@ test_bytes(void **state)
 
     static const ot_part_t  parts[] = {
         { 1, "App Launched", "u", TEST_TIME_MS, 0 },
-        { 35, "Charged", "u", TEST_TIME_MS, 28000 }
+        { 35, "Charged", "u", TEST_TIME_MS - 1, 28000 }
     };
 
     (void) state;
@@ -273,7 +273,7 @@ test_bytes(void **state)
     }
 
     test_pinned(&pinned);
-    pinned.kinds = ctseg_catalog_set(CTSEG_SET_SYSTEM);
+    pinned.from_ms = TEST_TIME_MS;
 
     test_read_of(&read, &pinned, st, 0, 80 * 36);
     test_next(st, &read, &b);
@@ -288,6 +288,16 @@ test_bytes(void **state)
     test_next(st, &read, &b);
     assert_int_equal(b.upto, 80 * 36);
     assert_int_equal(b.events, 80 - first / 36);
+    ctseg_batch_free(&b);
+
+    /* what the directory tells costs nothing, which version 1 has not */
+
+    pinned.from_ms = INT64_MIN;
+    pinned.kinds = ctseg_catalog_set(CTSEG_SET_SYSTEM);
+    test_read_of(&read, &pinned, st, 0, 80 * 36);
+    test_next(st, &read, &b);
+    assert_int_equal(b.upto, ot_old ? first : 80 * 36);
+    assert_int_equal(b.events, b.upto / 36);
     ctseg_batch_free(&b);
 
     /* headers alone cost nothing */
@@ -371,6 +381,94 @@ test_damage(void **state)
     read.limit = 0;
     test_next(st, &read, &b);
     test_damaged(&b, 12, 4, 0, 0);
+    ctseg_batch_free(&b);
+
+    st_free(st);
+}
+
+
+/*
+ * A block of eight whose records 2, 3, 6 and 8 are not what they were.  Each
+ * costs itself, and those next to each other are one place; of another kind
+ * they cost nothing, since nobody looks.
+ */
+
+static void
+test_records(void **state)
+{
+    st_t                   *st;
+    bool                    bad, before;
+    unsigned                i, places, sent, damaged;
+    uint64_t                after, hi, first;
+    ctseg_read_t            read;
+    ctseg_batch_t           b;
+    ctseg_block_t           block;
+    ctseg_event_t           ev;
+    ctseg_pinned_t          pinned;
+    ctseg_block_builder_t   bb;
+
+    (void) state;
+
+    st = ot_make(16 * ST_MB);
+    memset(&bb, 0, sizeof(bb));
+    test_event(&ev, "App Launched", "u", "");
+    ev.time_ms = TEST_TIME_MS;
+
+    for (i = 0; i < 8; i++) {
+        assert_true(ctseg_block_add(&bb, &ev));
+    }
+
+    assert_int_equal(ctseg_block_finish(&bb, &block), CTSEG_OK);
+
+    for (i = 1; i <= 8; i++) {
+        if (i == 2 || i == 3 || i == 6 || i == 8) {
+            bb.buf.data[i * block.payload.len / 8 - 1] ^= 1;
+        }
+    }
+
+    assert_int_equal(ctseg_store_append(st->store, 0, "another-producer", 1,
+                                        &block, 1, st_soon(), NULL, NULL),
+                     CTSEG_OK);
+    ctseg_block_builder_free(&bb);
+    ot_append_n(st, 2);
+
+    test_pinned(&pinned);
+
+    for (after = 0; after < 10; after++) {
+        for (hi = after + 1; hi <= 10; hi++) {
+
+            before = false;
+            first = 0;
+            places = sent = damaged = 0;
+
+            for (i = (unsigned) after + 1; i <= hi; i++) {
+                bad = i == 2 || i == 3 || i == 6 || i == 8;
+                places += bad && !before;
+                first = bad && first == 0 ? i : first;
+                damaged += bad;
+                sent += !bad;
+                before = bad;
+            }
+
+            test_read_of(&read, &pinned, st, after, hi);
+            test_next(st, &read, &b);
+            assert_int_equal(b.upto, hi);
+            assert_int_equal(b.counts.sent, sent);
+            assert_int_equal(b.counts.rejects[CTSEG_REJECT_DAMAGED], damaged);
+            assert_int_equal(b.ndamaged, places);
+
+            if (places != 0) {
+                assert_int_equal(b.damaged[0], first);
+            }
+
+            ctseg_batch_free(&b);
+        }
+    }
+
+    pinned.kinds = ctseg_kind_bit(CTSEG_KIND_LAST);
+    test_read_of(&read, &pinned, st, 0, 10);
+    test_next(st, &read, &b);
+    assert_int_equal(b.counts.filtered, 10);
     ctseg_batch_free(&b);
 
     st_free(st);
@@ -532,13 +630,14 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(test_verdicts),
-        cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_expired)
+        ot_unit_tests(test_verdicts),
+        ot_unit_tests(test_edges),
+        ot_unit_tests(test_many),
+        ot_unit_tests(test_bytes),
+        ot_unit_tests(test_errors),
+        ot_unit_tests(test_damage),
+        cmocka_unit_test(test_records),
+        ot_unit_tests(test_expired)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,11 @@
 
 #include "store_test.h"
 
+/* so that the scenario has whole spans, and removes some */
+
+#define CTSEG_LMDB_SPAN_BLOCKS  3
+#include "../../../src/store/ctseg_store_lmdb_span.c"
+
 
 #define DK_BLOCKS   32
 #define DK_KEYS     6
@@ -256,6 +261,76 @@ dk_marked(ctseg_store_t *s, bool known[DK_TAGS])
 }
 
 
+/*
+ * A scan for what nobody has is told all the same where it is, be it by spans
+ * or by blocks; *data is the last sequence it was told of.
+ */
+
+static inline ctseg_next_t
+dk_look_passed(void *data, const ctseg_block_t *b)
+{
+    uint64_t  *last = data;
+
+    if (b->first != *last + 1 || b->damaged) {
+        return CTSEG_UNTAKEN;
+    }
+
+    *last = ctseg_block_last(b);
+
+    return CTSEG_GO_ON;
+}
+
+
+/* and one for a single event must be told of its block */
+
+static inline const char *
+dk_spans_differ(ctseg_store_t *s, const dk_model_t *m, ctseg_pos_t from)
+{
+    uint64_t      last;
+    unsigned      i;
+    dk_look_t     look;
+    dk_model_t    one;
+    ctseg_rc_t    rc;
+    ctseg_want_t  want;
+    ctseg_pos_t   next;
+
+    last = from.sequence;
+    want.kinds = 2;
+    want.from_ms = -1;
+    want.to_ms = 0;
+
+    rc = ctseg_store_scan_for(s, 0, &from, &want, dk_look_passed, &last,
+                              st_soon(), &next);
+
+    if (rc != CTSEG_AGAIN || last != m->last || next.sequence != m->last) {
+        return "a gap in the spans";
+    }
+
+    want.to_ms = INT64_MAX;
+
+    for (i = 0; i < m->nblocks; i++) {
+        memset(&look, 0, sizeof(dk_look_t));
+        look.m = &one;
+        one = *m;
+        one.nblocks = m->nblocks - i;
+        memmove(one.block, one.block + i, one.nblocks * sizeof(dk_block_t));
+        look.next = from.sequence + 1;
+        want.from_ms = one.block[0].tag * 1000LL;
+
+        rc = ctseg_store_scan_for(s, 0, &from, &want, dk_look_block, &look,
+                                  st_soon(), &next);
+
+        if (rc != CTSEG_AGAIN || look.wrong != NULL) {
+            return "a span hides a block";
+        }
+
+        from.sequence += one.block[0].count;
+    }
+
+    return NULL;
+}
+
+
 /* NULL: the store holds what the model says; else what is wrong */
 
 static inline const char *
@@ -304,6 +379,12 @@ dk_differs(ctseg_store_t *s, const dk_model_t *m)
         || look.i != m->nblocks)
     {
         return "a gap in the log";
+    }
+
+    look.wrong = dk_spans_differ(s, m, from);
+
+    if (look.wrong != NULL) {
+        return look.wrong;
     }
 
     if (dk_marked(s, known) != CTSEG_OK) {

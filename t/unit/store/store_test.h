@@ -20,6 +20,7 @@
 #include <ftw.h>
 #include <cmocka.h>
 
+#include "../../../src/base/ctseg_crc32c.h"
 #include "../../../src/base/ctseg_str.h"
 #include "../../../src/base/ctseg_time.h"
 #include "../../../src/store/ctseg_store.h"
@@ -152,6 +153,17 @@ st_block(ctseg_block_builder_t *bb, unsigned n, unsigned kind,
     }
 
     return b;
+}
+
+
+/* the block as versions before the directory wrote it */
+
+static inline void
+st_old(ctseg_block_t *b)
+{
+    b->version = 1;
+    b->crc = ctseg_crc32c(0, b->payload.data, b->payload.len);
+    memset(&b->directory, 0, sizeof(ctseg_str_t));
 }
 
 

@@ -29,10 +29,18 @@ event(unsigned kind, int64_t time_ms, const char *name, const char *id,
 static void
 test_builder(void **state)
 {
+    size_t                 at, size;
+    uint32_t               crc;
+    unsigned               i;
     ctseg_str_t            in;
     ctseg_block_t          b;
     ctseg_event_t          ev, back;
+    const unsigned char   *p;
     ctseg_block_builder_t  bb;
+
+    static const size_t    sizes[] = { 16 + 2 + 3 + 2, 16 + 2 + 8 + 3 + 7,
+                                       16 };
+    static const unsigned  kinds[] = { 3, 0, 23 };
 
     (void) state;
     memset(&bb, 0, sizeof(bb));
@@ -52,8 +60,27 @@ test_builder(void **state)
     assert_true(b.max_ms == 900);
     assert_true(b.kinds == (1ULL << 3 | 1ULL << 0 | 1ULL << 23));
     assert_true(b.first == 0);
-    assert_int_equal(b.crc, ctseg_crc32c(0, b.payload.data, b.payload.len));
+    assert_int_equal(b.version, 2);
+    assert_int_equal(b.crc, ctseg_crc32c(0, b.directory.data,
+                                         b.directory.len));
     assert_int_equal(ctseg_block_verify(&b), CTSEG_OK);
+
+    /* size, kind and checksum of each record, one behind the other */
+
+    assert_int_equal(b.directory.len, 3 * 8);
+
+    for (i = 0, at = 0; i < 3; i++) {
+        p = (const unsigned char *) b.directory.data + 8 * i;
+        size = p[0] | (size_t) p[1] << 8 | (size_t) p[2] << 16;
+        assert_int_equal(size, sizes[i]);
+        assert_int_equal(p[3], kinds[i]);
+        crc = ctseg_crc32c(0, b.payload.data + at, size);
+        assert_int_equal(p[4] | p[5] << 8 | p[6] << 16
+                         | (uint32_t) p[7] << 24, crc);
+        at += size;
+    }
+
+    assert_int_equal(at, b.payload.len);
 
     in = b.payload;
     assert_int_equal(ctseg_event_decode(&in, &back), CTSEG_OK);
@@ -137,6 +164,9 @@ test_keep(void **state)
             assert_int_equal(b.payload.len, want.payload.len);
             assert_memory_equal(b.payload.data, want.payload.data,
                                 b.payload.len);
+            assert_int_equal(b.directory.len, want.directory.len);
+            assert_memory_equal(b.directory.data, want.directory.data,
+                                b.directory.len);
         }
 
         /* it goes on being filled */
@@ -149,7 +179,8 @@ test_keep(void **state)
 }
 
 
-/* the limit is on the payload, and what did not fit leaves no trace */
+/* the limit is on the payload and its directory, and what did not fit leaves
+   no trace */
 
 static void
 test_limit(void **state)
@@ -177,23 +208,27 @@ test_limit(void **state)
         n++;
     }
 
-    assert_int_equal(n, CTSEG_BLOCK_PAYLOAD_MAX / (CTSEG_PROPS_LEN_MAX + 16));
+    assert_int_equal(n, CTSEG_BLOCK_PAYLOAD_MAX
+                        / (CTSEG_PROPS_LEN_MAX + 16 + 8));
     assert_int_equal(bb.count, n);
+    assert_int_equal(bb.directory.len, n * 8);
     len = bb.buf.len;
     assert_int_equal(len, n * (CTSEG_PROPS_LEN_MAX + 16));
 
     /* to the last byte */
 
     ev.time_ms = 77;
-    ev.props.len = CTSEG_BLOCK_PAYLOAD_MAX - len - 16 + 1;
+    ev.props.len = CTSEG_BLOCK_PAYLOAD_MAX - len - 16 - (n + 1) * 8 + 1;
     assert_false(ctseg_block_add(&bb, &ev));
     assert_int_equal(bb.buf.len, len);
+    assert_int_equal(bb.directory.len, n * 8);
     assert_true(bb.max_ms == 0);
     ev.props.len--;
     assert_true(ctseg_block_add(&bb, &ev));
 
     assert_int_equal(ctseg_block_finish(&bb, &b), CTSEG_OK);
-    assert_int_equal(b.payload.len, CTSEG_BLOCK_PAYLOAD_MAX);
+    assert_int_equal(b.directory.len + b.payload.len,
+                     CTSEG_BLOCK_PAYLOAD_MAX);
 
     ctseg_block_builder_free(&bb);
     free(text);
@@ -213,6 +248,11 @@ test_no_memory(void **state)
     ev = event(1, 1, "", "a", "");
     assert_true(ctseg_block_add(&bb, &ev));
     bb.buf.failed = true;
+    assert_false(ctseg_block_add(&bb, &ev));
+    assert_int_equal(ctseg_block_finish(&bb, &b), CTSEG_NOMEM);
+
+    bb.buf.failed = false;
+    bb.directory.failed = true;
     assert_false(ctseg_block_add(&bb, &ev));
     assert_int_equal(ctseg_block_finish(&bb, &b), CTSEG_NOMEM);
 
@@ -242,6 +282,7 @@ test_header(void **state)
     (void) state;
     memset(&b, 0, sizeof(b));
 
+    b.version = 1;
     b.count = 2;
     b.first = 0x0102030405060708ULL;
     b.append_ms = 255;
@@ -255,57 +296,75 @@ test_header(void **state)
     assert_memory_equal(out, want, sizeof(want));
     assert_int_equal((unsigned char) out[60],
                      ctseg_crc32c(0, out, 60) & 0xff);
+
+    /* of the newer version only the number differs */
+
+    b.version = 2;
+    ctseg_block_encode_header(out, &b);
+    assert_int_equal(out[0], 2);
+    assert_memory_equal(out + 1, want + 1, sizeof(want) - 1);
 }
 
 
 /* a stored block in out, which takes enough */
 
 static ctseg_str_t
-stored(char *out, ctseg_block_t *b, const ctseg_str_t *payload)
+stored(char *out, const ctseg_block_t *b)
 {
     ctseg_str_t  s;
 
-    b->payload = *payload;
     ctseg_block_encode_header(out, b);
-    memcpy(out + CTSEG_BLOCK_HEADER, payload->data, payload->len);
     s.data = out;
-    s.len = CTSEG_BLOCK_HEADER + payload->len;
+    s.len = ctseg_block_size(b);
+    out += CTSEG_BLOCK_HEADER;
+
+    if (b->directory.len != 0) {
+        memcpy(out, b->directory.data, b->directory.len);
+    }
+
+    memcpy(out + b->directory.len, b->payload.data, b->payload.len);
 
     return s;
 }
 
 
+/* near: small enough to be read where it is; all of a large one is not */
+
 static void
-test_decode(void **state)
+check_decode(unsigned version, size_t props)
 {
     char                   *out;
-    size_t                  i;
-    ctseg_str_t             s, payload;
+    size_t                  i, head;
+    ctseg_str_t             s;
     ctseg_block_t           b, back, bad;
     ctseg_block_builder_t   bb;
 
-    (void) state;
+    b = st_block(&bb, 3, 2, 50, props);
 
-    b = st_block(&bb, 3, 2, 50, 5);
+    if (version == 1) {
+        st_old(&b);
+    }
+
     b.first = 100;
     b.append_ms = 4242;
-    payload = b.payload;
+    head = CTSEG_BLOCK_HEADER + b.directory.len;
 
-    out = malloc(CTSEG_BLOCK_HEADER + payload.len + 1);
+    out = malloc(ctseg_block_size(&b) + 1);
     assert_non_null(out);
-    s = stored(out, &b, &payload);
+    s = stored(out, &b);
 
     assert_int_equal(ctseg_block_decode(s, &back), CTSEG_OK);
+    assert_int_equal(back.version, version);
     assert_int_equal(back.count, 3);
     assert_true(back.first == 100);
     assert_true(ctseg_block_last(&back) == 102);
     assert_true(back.append_ms == 4242);
     assert_true(back.min_ms == 50 && back.max_ms == 52);
     assert_true(back.kinds == b.kinds);
-    assert_ptr_equal(back.payload.data, out + CTSEG_BLOCK_HEADER);
+    assert_ptr_equal(back.payload.data, out + head);
     assert_int_equal(ctseg_block_verify(&back), CTSEG_OK);
 
-    /* every byte counts, of the header and of the payload */
+    /* every byte counts, of the header and of the rest */
 
     for (i = 0; i < s.len; i++) {
         out[i] = (char) (out[i] ^ 0x10);
@@ -323,7 +382,7 @@ test_decode(void **state)
     for (i = 0; i < s.len; i++) {
         s.len = i;
         assert_int_equal(ctseg_block_decode(s, &back), CTSEG_CORRUPT);
-        s.len = CTSEG_BLOCK_HEADER + payload.len;
+        s.len = ctseg_block_size(&b);
     }
 
     s.len++;
@@ -333,27 +392,46 @@ test_decode(void **state)
 
     bad = b;
     bad.count = 0;
-    assert_int_equal(ctseg_block_decode(stored(out, &bad, &payload), &back),
+    assert_int_equal(ctseg_block_decode(stored(out, &bad), &back),
                      CTSEG_CORRUPT);
     bad = b;
-    bad.count = 100;
-    assert_int_equal(ctseg_block_decode(stored(out, &bad, &payload), &back),
+    bad.count = 1000;
+    assert_int_equal(ctseg_block_decode(stored(out, &bad), &back),
                      CTSEG_CORRUPT);
     bad = b;
     bad.first = 0;
-    assert_int_equal(ctseg_block_decode(stored(out, &bad, &payload), &back),
+    assert_int_equal(ctseg_block_decode(stored(out, &bad), &back),
                      CTSEG_CORRUPT);
     bad = b;
     bad.first = UINT64_MAX - 1;
-    assert_int_equal(ctseg_block_decode(stored(out, &bad, &payload), &back),
+    assert_int_equal(ctseg_block_decode(stored(out, &bad), &back),
                      CTSEG_CORRUPT);
     bad = b;
     bad.min_ms = bad.max_ms + 1;
-    assert_int_equal(ctseg_block_decode(stored(out, &bad, &payload), &back),
+    assert_int_equal(ctseg_block_decode(stored(out, &bad), &back),
+                     CTSEG_CORRUPT);
+    bad = b;
+    bad.version = 3;
+    assert_int_equal(ctseg_block_decode(stored(out, &bad), &back),
+                     CTSEG_CORRUPT);
+    bad.version = 3 - version;
+    assert_int_equal(ctseg_block_decode(stored(out, &bad), &back),
                      CTSEG_CORRUPT);
 
     free(out);
     ctseg_block_builder_free(&bb);
+}
+
+
+static void
+test_decode(void **state)
+{
+    (void) state;
+
+    check_decode(1, 5);
+    check_decode(2, 5);
+    check_decode(1, 2000);
+    check_decode(2, 2000);
 }
 
 

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctseg_block.h"
 #include "ctseg_peek.h"
@@ -350,7 +351,7 @@ ctseg_block_decode(ctseg_str_t stored, ctseg_block_t *b)
     if (stored.len > CTSEG_BLOCK_NEAR) {
         piece.iov_base = (void *) stored.data;
         piece.iov_len = CTSEG_BLOCK_HEADER;
-        ctseg_peek(header, &piece, 1);
+        ctseg_peek(getpid(), header, &piece, 1);
         p = header;
     }
 

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctseg_block_iter.h"
 #include "ctseg_store_bytes.h"
@@ -62,6 +63,8 @@ ctseg_block_room(ctseg_block_mem_t *mem, size_t len)
         if (mem->records == NULL) {
             return false;
         }
+
+        mem->self = getpid();
     }
 
     if (len > mem->size) {
@@ -117,7 +120,7 @@ ctseg_block_iter(ctseg_block_iter_t *it, const ctseg_block_t *b,
         it->directory = mem->directory;
         piece.iov_base = (void *) b->directory.data;
         piece.iov_len = b->directory.len;
-        ctseg_peek(mem->directory, &piece, 1);
+        ctseg_peek(mem->self, mem->directory, &piece, 1);
     }
 
     if (ctseg_crc32c(0, it->directory, b->directory.len) != b->crc
@@ -169,7 +172,7 @@ ctseg_block_copy(ctseg_block_iter_t *it)
         p += size;
     }
 
-    ctseg_peek(it->mem->records, piece, n);
+    ctseg_peek(it->mem->self, it->mem->records, piece, n);
 }
 
 

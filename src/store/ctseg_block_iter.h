@@ -16,9 +16,11 @@
 #define CTSEG_BLOCK_CHUNK  (64 * 1024)
 
 
-/* memory for copies, kept from block to block; zeroed struct = none yet */
+/* memory for copies, kept from block to block by one process; zeroed struct =
+   none yet */
 
 typedef struct {
+    pid_t    self;
     char    *directory;
     size_t   size;
     char    *records;                   /* CTSEG_BLOCK_CHUNK */

@@ -11,13 +11,12 @@
 #endif
 
 #include <string.h>
-#include <unistd.h>
 
 #include "ctseg_peek.h"
 
 
 void
-ctseg_peek(char *out, const struct iovec *piece, unsigned n)
+ctseg_peek(pid_t self, char *out, const struct iovec *piece, unsigned n)
 {
     size_t        size;
     ssize_t       copied;
@@ -31,7 +30,7 @@ ctseg_peek(char *out, const struct iovec *piece, unsigned n)
     to.iov_base = out;
     to.iov_len = size;
 
-    copied = process_vm_readv(getpid(), &to, 1, piece, n, 0);
+    copied = process_vm_readv(self, &to, 1, piece, n, 0);
 
     if (copied >= 0 && (size_t) copied == size) {
         return;

@@ -9,6 +9,7 @@
 #define CTSEG_PEEK_H
 
 
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "../base/ctseg.h"
@@ -18,9 +19,11 @@
 
 #define CTSEG_PEEK_MAX  256
 
-/* n pieces, one behind the other, to out, which has room for all of them */
+/* n pieces, one behind the other, to out, which has room for all of them; self
+   is getpid(), which is a call of the kernel as well */
 
-void ctseg_peek(char *out, const struct iovec *piece, unsigned n);
+void ctseg_peek(pid_t self, char *out, const struct iovec *piece,
+    unsigned n);
 
 
 #endif /* CTSEG_PEEK_H */

@@ -64,7 +64,7 @@ test_pieces(void **state)
 
             calls = 0;
             memset(out, '#', sizeof(out));
-            ctseg_peek(out, piece, n);
+            ctseg_peek(getpid(), out, piece, n);
             assert_int_equal(calls, 1);
 
             for (i = 0, at = 0; i < n; i++) {

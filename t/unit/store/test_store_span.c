@@ -275,6 +275,34 @@ test_scan(void **state)
 }
 
 
+/* what an older version would refuse */
+
+static uint64_t
+schema(st_t *st)
+{
+    raw_t            r;
+    MDB_val          k, v;
+    uint64_t         n;
+    ctseg_str_t      stored;
+    ctseg_record_t   meta;
+
+    ctseg_store_close(st->store);
+    raw_open(&r, st, "events", "meta");
+    k.mv_size = 4;
+    k.mv_data = (void *) "meta";
+    assert_int_equal(mdb_get(r.txn, r.dbi, &k, &v), 0);
+    stored.len = v.mv_size;
+    stored.data = v.mv_data;
+    assert_int_equal(ctseg_record_open(&meta, stored, CTSEG_RECORD_META),
+                     CTSEG_OK);
+    n = ctseg_record_get_uint(&meta, 1);
+    raw_close(&r);
+    assert_int_equal(st_open(st), CTSEG_OK);
+
+    return n;
+}
+
+
 /* a log that an older version has made, and goes on with in between */
 
 static void
@@ -325,8 +353,11 @@ test_old(void **state)
     (void) state;
     begin(&st, 2);
 
+    assert_int_equal(schema(&st), 1);
     grow(&st, 200, 0);
+    assert_int_equal(schema(&st), 2);
     make_old(&st);
+    assert_int_equal(schema(&st), 1);
     assert_int_equal(scan_none(&st), 200);
     scan_any(&st);
 

@@ -27,6 +27,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -343,6 +344,7 @@ GUARD(true, int, mdb_env_open,
       (env, path, flags, mode))
 GUARD(true, int, mdb_env_copy, (MDB_env *env, const char *path), (env, path))
 GUARD(true, int, mdb_env_stat, (MDB_env *env, MDB_stat *st), (env, st))
+GUARD(true, int, mdb_env_get_fd, (MDB_env *env, int *fd), (env, fd))
 GUARD(true, int, mdb_env_info, (MDB_env *env, MDB_envinfo *info),
       (env, info))
 GUARD(true, int, mdb_env_sync, (MDB_env *env, int force), (env, force))
@@ -455,6 +457,15 @@ GUARD(false, ssize_t, pwrite,
 GUARD(false, ssize_t, pwrite64,
       (int fd, const void *buf, size_t size, off64_t at),
       (fd, buf, size, at))
+GUARD(false, ssize_t, process_vm_readv,
+      (pid_t pid, const struct iovec *to, unsigned long nto,
+       const struct iovec *from, unsigned long nfrom, unsigned long flags),
+      (pid, to, nto, from, nfrom, flags))
+GUARD(false, ssize_t, pwritev,
+      (int fd, const struct iovec *iov, int n, off_t at), (fd, iov, n, at))
+GUARD(false, ssize_t, pwritev64,
+      (int fd, const struct iovec *iov, int n, off64_t at),
+      (fd, iov, n, at))
 GUARD(false, int, unlink, (const char *path), (path))
 GUARD(false, int, rename, (const char *from, const char *to), (from, to))
 GUARD(false, int, mkdir, (const char *path, mode_t mode), (path, mode))

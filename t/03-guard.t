@@ -76,7 +76,8 @@ my $guard = Ctseg::Nginx::shim('ctseg_guard');
 		|curl_easy_(?:reset|setopt|getinfo|strerror|header))$/x;
 	my $blocks = qr/^_*(?:mdb_\w+|curl_\w+|yajl_parse|f?open\w*|creat\w*
 		|[lf]?stat\w*|access|readlink|unlink|rename|mkdir|rmdir
-		|p?readv?\w*|p?writev?\w*|process_vm_\w+|f?sync\w*|fdatasync|msync
+		|p?readv?\w*|p?writev?\w*|process_vm_\w+|f?sync\w*
+		|fdatasync|msync
 		|f?truncate\w*|posix_fallocate\w*|flock|opendir|readdir\w*
 		|scandir\w*|\w*sleep|poll|ppoll|select|pselect|system|popen
 		|fork|waitpid|getaddrinfo|gethostby\w+|pthread_join

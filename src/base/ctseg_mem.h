@@ -50,7 +50,9 @@ ctseg_buf_add(ctseg_buf_t *b, const void *data, size_t len)
 
     ctseg_buf_reserve(b, len);
 
-    if (b->failed) {
+    /* NULL without failed cannot be; compilers that analyze ask for it */
+
+    if (b->failed || b->data == NULL) {
         return;
     }
 

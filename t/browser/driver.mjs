@@ -47,10 +47,14 @@ export const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
 });
 
-export async function open(hash = '', options = {}) {
+// options: those of a context, { clock: true } for a clock that the story
+// moves, and { before: async (page) => {} } for what comes before the first load
+
+export async function open(hash = '', { before, ...options } = {}) {
   const context = await browser.newContext({ locale: 'en-US',
     viewport: { width: 1360, height: 860 }, ...options });
   const page = await context.newPage();
+  await before?.(page);
   if (options.clock) {
     await page.clock.install();
   }

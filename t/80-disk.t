@@ -214,14 +214,30 @@ like($api->get("/partners/$partner")->{json}{nickname}, qr/^(?:indeed|lost)$/,
 	'the record is the old one or the new one');
 
 
+# ---- a meta page that cannot be flushed ----
+
+# the first flush is that of the pages
+
+$disk->fail('sync', part => 'events', error => 'EIO', n => 2, forever => 1);
+is(post()->{status}, 503, 'a commit that may be lost is not confirmed');
+$disk->heal;
+is(upload(10), 0, 'no more of them');
+is(told(), ++$told, 'the log says it once');
+
+$t->quit;
+$t->run;
+is(upload(10), 10, 'a start tries anew');
+
+
 # ---- a meta page that cannot be written ----
 
 # LMDB gives the environment up, so the one that met it cannot even read
 
-$disk->fail('meta', part => 'events', error => 'EIO', forever => 1);
-is(post()->{status}, 503, 'a commit that may be lost is not confirmed');
+$disk->fail('meta', part => 'state', error => 'EIO', forever => 1);
+is($api->patch("/partners/$partner", { nickname => 'lost' })->{status}, 503,
+	'a record that may be lost is not confirmed');
 $disk->heal;
-is(upload(10), 0, 'no more of them');
+is(upload(10), 0, 'nor are events');
 is(told(), ++$told, 'the log says it once');
 
 $t->quit;

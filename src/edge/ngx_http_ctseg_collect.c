@@ -27,7 +27,8 @@
 
 #define NGX_HTTP_CTSEG_GROUP_BYTES   (4 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_GROUP_ITEMS   4096
-#define NGX_HTTP_CTSEG_AHEAD_BYTES   (512 * 1024)
+#define NGX_HTTP_CTSEG_GROUPS        3
+#define NGX_HTTP_CTSEG_AHEAD_BYTES   (384 * 1024)
 #define NGX_HTTP_CTSEG_ROUNDS_MORE   3
 #define NGX_HTTP_CTSEG_QUEUE_BYTES   (64 * 1024 * 1024)
 #define NGX_HTTP_CTSEG_QUEUE_ITEMS   16384
@@ -42,7 +43,7 @@ typedef struct {
     ngx_http_ctseg_item_t  **tail;
     ngx_uint_t               nitems;
     size_t                   bytes;
-    ngx_http_ctseg_group_t  *group[2];
+    ngx_http_ctseg_group_t  *group[NGX_HTTP_CTSEG_GROUPS];
     ngx_event_t              next;      /* starts what has been gathered */
     ngx_uint_t               rounds;    /* that it has waited for more */
     ngx_uint_t               seen;      /* items that waited in the last one */
@@ -192,7 +193,7 @@ ngx_http_ctseg_collect_init(ngx_http_ctseg_worker_t *worker)
     q->next.data = &worker->dummy;
     q->next.log = worker->log;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < NGX_HTTP_CTSEG_GROUPS; i++) {
         q->group[i] = ngx_http_ctseg_task_create(worker,
                                             sizeof(ngx_http_ctseg_group_t),
                                             ngx_http_ctseg_group_thread,
@@ -499,24 +500,31 @@ ngx_http_ctseg_collect_body_handler(ngx_http_request_t *r)
 
 /*
  * Who may be the next.  While one group is committed, what comes is gathered
- * to be committed at once; but where there is much to parse, that need not
- * wait for the disk.
+ * to be committed at once; but where there is much, it need not wait for the
+ * disk: one group is parsed while another one is written, and a third waits
+ * for the flush of the one behind it.
  */
 
 static ngx_http_ctseg_group_t *
 ngx_http_ctseg_collect_idle(ngx_http_ctseg_queue_t *q)
 {
-    if (q->group[0]->busy && q->group[1]->busy) {
-        return NULL;
+    ngx_uint_t               i, busy;
+    ngx_http_ctseg_group_t  *idle;
+
+    busy = 0;
+    idle = NULL;
+
+    for (i = 0; i < NGX_HTTP_CTSEG_GROUPS; i++) {
+
+        if (q->group[i]->busy) {
+            busy++;
+
+        } else {
+            idle = q->group[i];
+        }
     }
 
-    if ((q->group[0]->busy || q->group[1]->busy)
-        && q->bytes < NGX_HTTP_CTSEG_AHEAD_BYTES)
-    {
-        return NULL;
-    }
-
-    return q->group[q->group[0]->busy];
+    return busy == 0 || q->bytes >= NGX_HTTP_CTSEG_AHEAD_BYTES ? idle : NULL;
 }
 
 

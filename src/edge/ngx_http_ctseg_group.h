@@ -57,8 +57,8 @@ typedef struct {
 } ngx_http_ctseg_own_t;
 
 
-/* there are two; each keeps its memory, and is a producer of its own, since
-   both may append at the same time */
+/* there are a few; each keeps its memory, and is a producer of its own, since
+   they may append at the same time */
 
 typedef struct {
     ngx_http_ctseg_task_t   task;

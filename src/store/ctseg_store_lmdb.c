@@ -164,7 +164,8 @@ ctseg_lmdb_env_open(ctseg_lmdb_env_t *e, const char *path, uint64_t size)
     }
 
     if (rc == 0) {
-        rc = mdb_env_open(e->env, path, CTSEG_LMDB_FLAGS, 0600);
+        rc = mdb_env_open(e->env, path, CTSEG_LMDB_FLAGS
+                                        |(e->late ? MDB_NOMETASYNC : 0), 0600);
     }
 
     /*
@@ -363,8 +364,12 @@ ctseg_lmdb_open(ctseg_store_t **s, const ctseg_store_options_t *options,
     atomic_init(&db->own, 0);
     db->stopped = options->stopped != NULL ? options->stopped : &db->own;
 
+    db->events.late = true;
+
     if (pthread_rwlock_init(&db->events.lock, NULL) != 0
-        || pthread_rwlock_init(&db->state.lock, NULL) != 0)
+        || pthread_rwlock_init(&db->state.lock, NULL) != 0
+        || ctseg_lmdb_flush_init(&db->events.flush) != 0
+        || ctseg_lmdb_flush_init(&db->state.flush) != 0)
     {
         free(db);
         return ctseg_err(err, CTSEG_FATAL, "no lock to open the store");
@@ -421,6 +426,8 @@ ctseg_lmdb_close(ctseg_store_t *s)
     ctseg_lmdb_leave(db);
     (void) pthread_rwlock_destroy(&db->events.lock);
     (void) pthread_rwlock_destroy(&db->state.lock);
+    ctseg_lmdb_flush_free(&db->events.flush);
+    ctseg_lmdb_flush_free(&db->state.flush);
     free(db);
 }
 

@@ -289,6 +289,19 @@ ctseg_lmdb_number(ctseg_block_t *b, unsigned nblocks, uint64_t last,
 }
 
 
+/* it is stored already; whether the disk has it, who was first may not know */
+
+static ctseg_rc_t
+ctseg_lmdb_append_again(ctseg_lmdb_txn_t *t)
+{
+    ctseg_rc_t  rc;
+
+    rc = ctseg_lmdb_end(t, CTSEG_OK);
+
+    return rc == CTSEG_OK ? ctseg_lmdb_durable(t->db, 0) : rc;
+}
+
+
 ctseg_rc_t
 ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
     const char producer[CTSEG_PRODUCER_LEN], uint64_t seq, ctseg_block_t *b,
@@ -338,7 +351,7 @@ ctseg_lmdb_append(ctseg_store_t *s, uint32_t shard,
         ctseg_lmdb_number(b, nblocks, p.last, p.time_ms);
         ctseg_lmdb_pos(last, &m, p.last);
         *dup = true;
-        return ctseg_lmdb_end(&t, CTSEG_OK);
+        return ctseg_lmdb_append_again(&t);
     }
 
     /* a clock that was set back does not make append time fall */

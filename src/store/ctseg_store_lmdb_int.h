@@ -28,9 +28,22 @@
 #define CTSEG_LMDB_SCHEMA_LOG  2
 
 
+/* how far the log is on the disk, see ctseg_store_lmdb_flush.c */
+
+typedef struct {
+    pthread_mutex_t    lock;
+    pthread_cond_t     changed;
+    uint64_t           safe;            /* transactions up to this one are */
+    unsigned           writers;         /* threads that are about to commit */
+    bool               flushing;
+} ctseg_lmdb_flush_t;
+
+
 typedef struct {
     MDB_env           *env;
     unsigned           psize;
+    ctseg_lmdb_flush_t  flush;
+    bool               late;            /* meta pages wait for a flush */
 
     /*
      * Held shared around every transaction of this process: a map that
@@ -90,6 +103,8 @@ typedef struct {
     MDB_cursor        *spans;           /* of a scan, beside the other one */
     int                rc;              /* of LMDB, or errno */
     bool               write;
+    bool               wrote;           /* there is something to commit */
+    bool               entered;         /* counts among those that flush */
 } ctseg_lmdb_txn_t;
 
 
@@ -140,6 +155,11 @@ void ctseg_lmdb_begin(ctseg_lmdb_txn_t *t, ctseg_lmdb_t *db,
 ctseg_rc_t ctseg_lmdb_end(ctseg_lmdb_txn_t *t, ctseg_rc_t rc);
 ctseg_rc_t ctseg_lmdb_commit(ctseg_lmdb_txn_t *t);
 
+/* outside of transactions: wait until that one of the log is on the disk, or,
+   0, all of them that can be seen */
+
+ctseg_rc_t ctseg_lmdb_durable(ctseg_lmdb_t *db, uint64_t txn);
+
 /* false: not there, or failed */
 
 bool ctseg_lmdb_fetch(ctseg_lmdb_txn_t *t, MDB_dbi dbi, MDB_val *k,
@@ -185,6 +205,26 @@ void ctseg_lmdb_random(ctseg_lmdb_txn_t *t, void *out, size_t len);
 /* before a commit: room in the file for it and for those that follow */
 
 void ctseg_lmdb_ahead(const ctseg_lmdb_txn_t *t);
+
+
+/* ctseg_store_lmdb_flush.c */
+
+/* 0 or errno */
+
+int ctseg_lmdb_flush_init(ctseg_lmdb_flush_t *f);
+void ctseg_lmdb_flush_free(ctseg_lmdb_flush_t *f);
+
+/* around each transaction that may commit: before it waits for the lock of
+   writers, and behind it with the newest transaction that it shows to be
+   safe, or 0.  Who has failed has stopped all writing before that. */
+
+void ctseg_lmdb_flush_enter(ctseg_lmdb_env_t *e);
+void ctseg_lmdb_flush_leave(ctseg_lmdb_env_t *e, uint64_t safe);
+
+/* wait until that transaction is on the disk, 0: all that can be seen.  0 or
+   a code, after which nobody knows.  Not inside a transaction. */
+
+int ctseg_lmdb_flush(ctseg_lmdb_t *db, ctseg_lmdb_env_t *e, uint64_t txn);
 
 
 /* ctseg_store_lmdb_append.c */

@@ -241,6 +241,7 @@ ctseg_lmdb_marked(ctseg_store_t *s, const char *keys, unsigned n,
 {
     int64_t                 now_ms;
     unsigned                i;
+    ctseg_rc_t              rc;
     ctseg_lmdb_t           *db;
     ctseg_lmdb_txn_t        t;
     ctseg_lmdb_log_meta_t   m;
@@ -257,7 +258,9 @@ ctseg_lmdb_marked(ctseg_store_t *s, const char *keys, unsigned n,
         known[i] = ctseg_lmdb_mark_is_known(&t, keys, i, now_ms);
     }
 
-    return ctseg_lmdb_end(&t, CTSEG_OK);
+    rc = ctseg_lmdb_end(&t, CTSEG_OK);
+
+    return rc == CTSEG_OK ? ctseg_lmdb_durable(db, 0) : rc;
 }
 
 

@@ -191,6 +191,19 @@ ctseg_lmdb_put(ctseg_store_t *s, ctseg_str_t key, ctseg_str_t value,
 
     db = (ctseg_lmdb_t *) s;
 
+    /*
+     * What is stored here may tell of events that were read while the disk
+     * did not have them yet, a cursor above all.  It must not be there first:
+     * after a crash of the machine other events would lie before the cursor,
+     * and nobody would send them.
+     */
+
+    rc = ctseg_lmdb_durable(db, 0);
+
+    if (rc != CTSEG_OK) {
+        return rc;
+    }
+
     ctseg_lmdb_begin(&t, db, &db->state, true, deadline);
     ctseg_lmdb_state_load(&t, &m);
     ctseg_lmdb_key(&k, key);

@@ -129,6 +129,11 @@ ctseg_lmdb_begin(ctseg_lmdb_txn_t *t, ctseg_lmdb_t *db, ctseg_lmdb_env_t *e,
         return;
     }
 
+    if (write) {
+        t->entered = true;
+        ctseg_lmdb_flush_enter(e);
+    }
+
     for (n = 0; n < CTSEG_LMDB_TRIES; n++) {
         pthread_rwlock_rdlock(&e->lock);
 
@@ -149,7 +154,7 @@ ctseg_lmdb_begin(ctseg_lmdb_txn_t *t, ctseg_lmdb_t *db, ctseg_lmdb_env_t *e,
             (void) mdb_reader_check(e->env, &dead);
 
         } else {
-            return;
+            break;
         }
     }
 
@@ -183,6 +188,18 @@ ctseg_lmdb_close_cursors(ctseg_lmdb_txn_t *t)
 }
 
 
+/* behind a transaction, whether it was begun or not */
+
+static void
+ctseg_lmdb_leave_flush(ctseg_lmdb_txn_t *t, uint64_t safe)
+{
+    if (t->entered) {
+        t->entered = false;
+        ctseg_lmdb_flush_leave(t->env, safe);
+    }
+}
+
+
 ctseg_rc_t
 ctseg_lmdb_end(ctseg_lmdb_txn_t *t, ctseg_rc_t rc)
 {
@@ -193,6 +210,8 @@ ctseg_lmdb_end(ctseg_lmdb_txn_t *t, ctseg_rc_t rc)
         t->txn = NULL;
         pthread_rwlock_unlock(&t->env->lock);
     }
+
+    ctseg_lmdb_leave_flush(t, 0);
 
     if (t->rc != 0) {
         return ctseg_lmdb_rc(t->db, t->rc, t->write, false);
@@ -223,10 +242,25 @@ ctseg_lmdb_is_given_up(ctseg_lmdb_txn_t *t)
 }
 
 
+/* all that can be seen of the log is durable from here on, or nobody knows */
+
+ctseg_rc_t
+ctseg_lmdb_durable(ctseg_lmdb_t *db, uint64_t txn)
+{
+    int  rc;
+
+    rc = ctseg_lmdb_flush(db, &db->events, txn);
+
+    return ctseg_lmdb_rc(db, rc == 0 ? 0 : MDB_PANIC, true, true);
+}
+
+
 ctseg_rc_t
 ctseg_lmdb_commit(ctseg_lmdb_txn_t *t)
 {
-    int  rc;
+    int         rc;
+    uint64_t    txn;
+    ctseg_rc_t  answer;
 
     if (t->rc != 0 || t->txn == NULL) {
         return ctseg_lmdb_end(t, CTSEG_FATAL);
@@ -237,6 +271,8 @@ ctseg_lmdb_commit(ctseg_lmdb_txn_t *t)
     ctseg_lmdb_ahead(t);
 
     /* a commit that failed has freed the transaction: no abort after it */
+
+    txn = mdb_txn_id(t->txn);
 
     errno = 0;
     rc = mdb_txn_commit(t->txn);
@@ -257,7 +293,17 @@ ctseg_lmdb_commit(ctseg_lmdb_txn_t *t)
     t->txn = NULL;
     pthread_rwlock_unlock(&t->env->lock);
 
-    return ctseg_lmdb_rc(t->db, rc, true, true);
+    answer = ctseg_lmdb_rc(t->db, rc, true, true);
+
+    /* LMDB neither numbers nor flushes a transaction that changed nothing */
+
+    ctseg_lmdb_leave_flush(t, answer == CTSEG_OK && t->wrote ? txn - 1 : 0);
+
+    if (answer != CTSEG_OK || !t->env->late) {
+        return answer;
+    }
+
+    return ctseg_lmdb_durable(t->db, t->wrote ? txn : 0);
 }
 
 
@@ -286,6 +332,7 @@ ctseg_lmdb_store(ctseg_lmdb_txn_t *t, MDB_dbi dbi, MDB_val *k, MDB_val *v,
 {
     if (t->rc == 0) {
         t->rc = mdb_put(t->txn, dbi, k, v, flags);
+        t->wrote = true;
     }
 }
 
@@ -295,6 +342,7 @@ ctseg_lmdb_remove(ctseg_lmdb_txn_t *t, MDB_dbi dbi, MDB_val *k)
 {
     if (t->rc == 0) {
         t->rc = mdb_del(t->txn, dbi, k, NULL);
+        t->wrote = true;
     }
 }
 
@@ -335,6 +383,7 @@ ctseg_lmdb_store_at(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v)
 {
     if (t->rc == 0) {
         t->rc = mdb_cursor_put(t->cursor, k, v, 0);
+        t->wrote = true;
     }
 }
 
@@ -344,6 +393,7 @@ ctseg_lmdb_remove_at(ctseg_lmdb_txn_t *t)
 {
     if (t->rc == 0) {
         t->rc = mdb_cursor_del(t->cursor, 0);
+        t->wrote = true;
     }
 }
 

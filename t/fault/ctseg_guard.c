@@ -359,6 +359,7 @@ GUARD(true, int, mdb_env_set_maxdbs, (MDB_env *env, MDB_dbi n), (env, n))
 GUARD(true, int, mdb_txn_begin,
       (MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn),
       (env, parent, flags, txn))
+GUARD(true, size_t, mdb_txn_id, (MDB_txn *txn), (txn))
 GUARD(true, int, mdb_txn_commit, (MDB_txn *txn), (txn))
 GUARD(true, void, mdb_txn_abort, (MDB_txn *txn), (txn))
 GUARD(true, void, mdb_txn_reset, (MDB_txn *txn), (txn))
@@ -486,6 +487,11 @@ GUARD(false, int, clock_nanosleep,
       (id, flags, ts, left))
 GUARD(false, int, pthread_join, (pthread_t thread, void **result),
       (thread, result))
+GUARD(false, int, pthread_cond_wait,
+      (pthread_cond_t *cond, pthread_mutex_t *mutex), (cond, mutex))
+GUARD(false, int, pthread_cond_timedwait,
+      (pthread_cond_t *cond, pthread_mutex_t *mutex,
+       const struct timespec *until), (cond, mutex, until))
 
 
 /* the two with a third argument now and then: the kernel is told all three */

@@ -215,6 +215,13 @@ sweep(const char *what, int kinds, int error)
     unsigned  part, forever, files;
 
     for (part = CTSEG_DISK_ANY; part < CTSEG_DISK_PARTS; part++) {
+
+        /* meta pages of the log are written like others, and flushed */
+
+        if (kinds == CTSEG_DISK_META && part == CTSEG_DISK_EVENTS) {
+            continue;
+        }
+
         for (forever = 0; forever < 2; forever++) {
             files = fds();
 

@@ -166,6 +166,6 @@ sub flushes {
 		@us ? sprintf('%s %.0f (%.0f..%.0f)', $_,
 			Bench::Table::median(@us), Bench::Table::range(@us))
 			: ()
-	} qw/ p50 p99 / } qw/ flush overwrite append /;
+	} qw/ p50 p99 / } qw/ flush overwrite append large /;
 	return 'disk, us: ' . join '; ', @part;
 }

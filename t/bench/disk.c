@@ -2,7 +2,7 @@
  * What a commit of LMDB waits for on the file system of FILE, without LMDB.
  * It writes the few pages that a small transaction changes, calls fdatasync(),
  * and writes its meta page through a descriptor with O_DSYNC: two flushes, one
- * after the other.  Three latencies:
+ * after the other.  Four latencies:
  *
  *     flush      one page that is there already, and fdatasync(): one flush
  *     overwrite  a commit into pages that are there already, which is what a
@@ -10,6 +10,9 @@
  *     append     a commit into pages behind the end of the file, which is
  *                what a store does that grows: the file system has to find
  *                room for them, and to write that down
+ *     large      half a megabyte behind the end of the file, in one piece, and
+ *                one flush, which is what each commit costs while commits
+ *                follow each other: how fast the disk lets a log grow
  *
  * One line of JSON; FILE is created and removed.
  *
@@ -36,19 +39,23 @@
 
 #define DISK_FIRST    2
 #define DISK_FILLED   (DISK_FIRST + DISK_COMMITS * DISK_PAGES)
+#define DISK_APPENDED (DISK_FILLED + DISK_COMMITS * DISK_PAGES)
+#define DISK_LARGE    128
 
 typedef struct {
     const char  *name;
     int          pages;
     int          from;                      /* page of the file */
     int          meta;
+    int          piece;                     /* pages a write */
 } disk_kind_t;
 
 
 static const disk_kind_t  disk_kinds[] = {
-    { "flush", 1, DISK_FIRST, 0 },
-    { "overwrite", DISK_PAGES, DISK_FIRST, 1 },
-    { "append", DISK_PAGES, DISK_FILLED, 1 },
+    { "flush", 1, DISK_FIRST, 0, 1 },
+    { "overwrite", DISK_PAGES, DISK_FIRST, 1, 1 },
+    { "append", DISK_PAGES, DISK_FILLED, 1, 1 },
+    { "large", DISK_LARGE, DISK_APPENDED, 0, DISK_LARGE }
 };
 
 static char  disk_bytes[DISK_FILLED * DISK_PAGE];
@@ -94,11 +101,12 @@ disk_probe(int fd, int mfd, const disk_kind_t *kind, int64_t *took)
 
         /* pages one by one, as LMDB does with those that are no neighbours */
 
-        for (i = 0; i < kind->pages; i++) {
+        for (i = 0; i < kind->pages; i += kind->piece) {
             page = kind->from + n * kind->pages + i;
 
-            if (pwrite(fd, disk_bytes, DISK_PAGE, page * DISK_PAGE)
-                != DISK_PAGE)
+            if (pwrite(fd, disk_bytes, kind->piece * DISK_PAGE,
+                       page * DISK_PAGE)
+                != kind->piece * DISK_PAGE)
             {
                 return -1;
             }

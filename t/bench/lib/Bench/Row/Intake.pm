@@ -64,7 +64,9 @@ sub batched {
 	$table->add(3, $r->{delivered} / $r->{yard}{rate},
 		'delivered/s' => $r->{delivered},
 		'yardstick/s' => $r->{yard}{rate},
-		'acknowledged/s' => $r->{load}{rate});
+		'acknowledged/s' => $r->{load}{rate},
+		'MB/s taken' => $r->{load}{bytes} / $r->{load}{seconds} / 1e6,
+		'MB/s of the disk' => 524288 / $bench->{disk}{large_p50_us});
 	return;
 }
 

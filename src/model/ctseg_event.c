@@ -7,36 +7,13 @@
  */
 
 #include "ctseg_event.h"
+#include "../base/ctseg_bytes.h"
 
-#include <endian.h>
 #include <string.h>
 
 
 #define CTSEG_EVENT_HEAD  16            /* up to and including the time */
 #define CTSEG_EVENT_IDS   ((1u << CTSEG_ID_N) - 1)
-
-
-/* n is a constant, so that each of these is one load or store */
-
-static inline void
-ctseg_event_put(char *p, uint64_t v, size_t n)
-{
-    v = htole64(v);
-
-    memcpy(p, &v, n);
-}
-
-
-static inline uint64_t
-ctseg_event_get(const char *p, size_t n)
-{
-    uint64_t  v;
-
-    v = 0;
-    memcpy(&v, p, n);
-
-    return le64toh(v);
-}
 
 
 void
@@ -57,18 +34,18 @@ ctseg_event_encode(ctseg_buf_t *out, const ctseg_event_t *ev)
         }
 
         ids |= 1u << i;
-        ctseg_event_put(bytes + head, ev->id[i].len, 2);
+        ctseg_le_put(bytes + head, ev->id[i].len, 2);
         head += 2;
         size += ev->id[i].len;
     }
 
     size += head;
 
-    ctseg_event_put(bytes, size, 4);
+    ctseg_le_put(bytes, size, 4);
     bytes[4] = (char) (unsigned char) ev->kind;
     bytes[5] = (char) (unsigned char) ids;
-    ctseg_event_put(bytes + 6, ev->name.len, 2);
-    ctseg_event_put(bytes + 8, (uint64_t) ev->time_ms, 8);
+    ctseg_le_put(bytes + 6, ev->name.len, 2);
+    ctseg_le_put(bytes + 8, (uint64_t) ev->time_ms, 8);
 
     /* whole or not at all: a buffer that fails half-way keeps no half */
 
@@ -101,7 +78,7 @@ ctseg_event_decode(ctseg_str_t *in, ctseg_event_t *ev)
     }
 
     p = in->data;
-    size = (size_t) ctseg_event_get(p, 4);
+    size = (size_t) ctseg_le_get(p, 4);
     ids = (unsigned char) p[5];
 
     if (size < CTSEG_EVENT_HEAD || size > in->len) {
@@ -109,8 +86,8 @@ ctseg_event_decode(ctseg_str_t *in, ctseg_event_t *ev)
     }
 
     ev->kind = (unsigned char) p[4];
-    ev->name.len = (size_t) ctseg_event_get(p + 6, 2);
-    ev->time_ms = (int64_t) ctseg_event_get(p + 8, 8);
+    ev->name.len = (size_t) ctseg_le_get(p + 6, 2);
+    ev->time_ms = (int64_t) ctseg_le_get(p + 8, 8);
 
     /* an unknown kind would be shifted out of a set by the callers */
 
@@ -134,7 +111,7 @@ ctseg_event_decode(ctseg_str_t *in, ctseg_event_t *ev)
             return CTSEG_CORRUPT;
         }
 
-        ev->id[i].len = (size_t) ctseg_event_get(p + head, 2);
+        ev->id[i].len = (size_t) ctseg_le_get(p + head, 2);
         head += 2;
         body += ev->id[i].len;
     }

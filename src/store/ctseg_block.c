@@ -12,7 +12,7 @@
 
 #include "ctseg_block.h"
 #include "ctseg_peek.h"
-#include "ctseg_store_bytes.h"
+#include "../base/ctseg_bytes.h"
 #include "../base/ctseg_crc32c.h"
 
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "ctseg_block_iter.h"
-#include "ctseg_store_bytes.h"
+#include "../base/ctseg_bytes.h"
 #include "../base/ctseg_crc32c.h"
 
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "ctseg_record.h"
-#include "ctseg_store_bytes.h"
+#include "../base/ctseg_bytes.h"
 #include "../base/ctseg_crc32c.h"
 #include "../base/ctseg_str.h"
 

@@ -12,7 +12,7 @@
 
 #include "ctseg_state_int.h"
 #include "ctseg_state_import.h"
-#include "ctseg_store_bytes.h"
+#include "../base/ctseg_bytes.h"
 #include "../base/ctseg_str.h"
 
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "ctseg_store_int.h"
-#include "ctseg_store_bytes.h"
+#include "../base/ctseg_bytes.h"
 
 
 void

@@ -13,8 +13,8 @@
 #include <lmdb.h>
 
 #include "ctseg_store_int.h"
-#include "ctseg_store_bytes.h"
 #include "ctseg_record.h"
+#include "../base/ctseg_bytes.h"
 
 
 #define CTSEG_LMDB_SCHEMA  1

@@ -1,11 +1,11 @@
 /*
- * Fixed-width integers in stored bytes, for the files of this room.  Neither
+ * Fixed-width integers in stored bytes, of model and store.  Neither
  * alignment nor the machine's order matters, and with n a constant of 4 or 8
  * the compiler makes one load or store of it.  Any thread.
  */
 
-#ifndef CTSEG_STORE_BYTES_H
-#define CTSEG_STORE_BYTES_H
+#ifndef CTSEG_BYTES_H
+#define CTSEG_BYTES_H
 
 
 #include <endian.h>
@@ -62,4 +62,4 @@ ctseg_be_get(const char *p, size_t n)
 }
 
 
-#endif /* CTSEG_STORE_BYTES_H */
+#endif /* CTSEG_BYTES_H */

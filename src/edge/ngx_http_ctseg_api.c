@@ -4,6 +4,7 @@
  */
 
 #include "../bridge/ngx_http_ctseg_ctx.h"
+#include "../bridge/ngx_http_ctseg_wake.h"
 #include "ngx_http_ctseg_api.h"
 
 
@@ -17,6 +18,7 @@ typedef struct {
 
 #define NGX_HTTP_CTSEG_BODY   1         /* takes a body */
 #define NGX_HTTP_CTSEG_WRITE  2         /* changes something */
+#define NGX_HTTP_CTSEG_DUE    4         /* ... that the scheduler looks at */
 
 
 static ngx_int_t ngx_http_ctseg_api_handler(ngx_http_request_t *r);
@@ -65,7 +67,7 @@ static ngx_http_ctseg_route_t  ngx_http_ctseg_routes[] = {
 
     { NGX_HTTP_POST, ngx_string("/exports"),
       ngx_http_ctseg_export_create_thread,
-      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE },
+      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE|NGX_HTTP_CTSEG_DUE },
 
     /* before the pattern that it matches, too */
 
@@ -78,11 +80,11 @@ static ngx_http_ctseg_route_t  ngx_http_ctseg_routes[] = {
 
     { NGX_HTTP_PATCH, ngx_string("/exports/{id}"),
       ngx_http_ctseg_export_patch_thread,
-      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE },
+      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE|NGX_HTTP_CTSEG_DUE },
 
     { NGX_HTTP_POST, ngx_string("/exports/{id}/stop"),
       ngx_http_ctseg_export_stop_thread,
-      NGX_HTTP_CTSEG_WRITE },
+      NGX_HTTP_CTSEG_WRITE|NGX_HTTP_CTSEG_DUE },
 
     { NGX_HTTP_GET, ngx_string("/exports/{id}/runs"),
       ngx_http_ctseg_run_list_thread, 0 },
@@ -99,21 +101,21 @@ static ngx_http_ctseg_route_t  ngx_http_ctseg_routes[] = {
 
     { NGX_HTTP_POST, ngx_string("/exports/{id}/rejected/retry"),
       ngx_http_ctseg_rejected_retry_thread,
-      NGX_HTTP_CTSEG_WRITE },
+      NGX_HTTP_CTSEG_WRITE|NGX_HTTP_CTSEG_DUE },
 
     { NGX_HTTP_GET, ngx_string("/imports"),
       ngx_http_ctseg_import_list_thread, 0 },
 
     { NGX_HTTP_POST, ngx_string("/imports"),
       ngx_http_ctseg_import_create_thread,
-      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE },
+      NGX_HTTP_CTSEG_BODY|NGX_HTTP_CTSEG_WRITE|NGX_HTTP_CTSEG_DUE },
 
     { NGX_HTTP_GET, ngx_string("/imports/{id}"),
       ngx_http_ctseg_import_get_thread, 0 },
 
     { NGX_HTTP_POST, ngx_string("/imports/{id}/stop"),
       ngx_http_ctseg_import_stop_thread,
-      NGX_HTTP_CTSEG_WRITE },
+      NGX_HTTP_CTSEG_WRITE|NGX_HTTP_CTSEG_DUE },
 
     { NGX_HTTP_GET, ngx_string("/catalog"),
       ngx_http_ctseg_catalog_thread, 0 },
@@ -537,6 +539,7 @@ ngx_http_ctseg_api_call(ngx_http_request_t *r, ngx_http_ctseg_route_t *route,
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_ctseg_module);
     call->may_write = lcf->api_write == 1;
+    call->due = (route->flags & NGX_HTTP_CTSEG_DUE) != 0;
 
     if (route->thread == ngx_http_ctseg_status_thread) {
         ngx_http_ctseg_count_activity(&call->activity);
@@ -633,6 +636,10 @@ ngx_http_ctseg_api_done(ngx_http_ctseg_task_t *task)
     if (next != NULL) {
         next(call);
         return;
+    }
+
+    if (call->due && !call->is_problem) {
+        ngx_http_ctseg_wake_due();
     }
 
     ngx_http_ctseg_call_answer(call);

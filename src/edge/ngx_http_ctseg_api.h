@@ -48,6 +48,8 @@ struct ngx_http_ctseg_call_s {
     ngx_http_ctseg_body_t    body;
     ngx_http_ctseg_activity_t  activity;        /* of the status only */
     unsigned                 may_write:1;
+    unsigned                 due:1;     /* if it succeeds, something else may
+                                           be due */
 
     /* the work: on a thread, then perhaps on the loop, then again */
 

@@ -43,6 +43,7 @@ ngx_http_ctseg_runner_init(ngx_http_ctseg_worker_t *worker)
     ngx_queue_init(&ngx_http_ctseg_runs);
 
     return ngx_http_ctseg_wake_init(worker->cycle,
+                                    NGX_HTTP_CTSEG_WAKE_EVENTS,
                                     ngx_http_ctseg_runner_wake);
 }
 
@@ -357,7 +358,7 @@ ngx_http_ctseg_run_save(ngx_http_ctseg_run_t *run,
 
     if (run->live) {
         run->woken = 0;
-        ngx_http_ctseg_wake_wait();
+        ngx_http_ctseg_wake_wait(NGX_HTTP_CTSEG_WAKE_EVENTS);
     }
 
     save = run->save;
@@ -465,6 +466,10 @@ ngx_http_ctseg_run_saved(ngx_http_ctseg_task_t *task)
                 run->lost = 1;
                 ngx_http_ctseg_run_settle(run);
                 return;
+            }
+
+            if (run->live && save->what == NGX_HTTP_CTSEG_SAVE_FINISH) {
+                ngx_http_ctseg_wake_due();      /* its export goes on */
             }
 
             ngx_http_ctseg_run_free(run);

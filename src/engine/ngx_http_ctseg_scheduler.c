@@ -6,30 +6,44 @@
  * final and claims what this worker can take.  A claim is a compare-and-set
  * on the run record, so of all the workers that try one wins.
  *
+ * Who changes what is due says so to all workers, and they look at once.  The
+ * word may be lost, and nobody says it when time alone makes something due, so
+ * the timer is what counts, and the word makes it fast.
+ *
  * It also completes what a crash left half done: a run that is over while
  * its export does not know, a stop whose run nobody ended.
  */
 
 #include "../bridge/ngx_http_ctseg_count.h"
+#include "../bridge/ngx_http_ctseg_wake.h"
 #include "ngx_http_ctseg_look_int.h"
 #include "ngx_http_ctseg_rate.h"
 #include "ngx_http_ctseg_scheduler.h"
 
 
 #define NGX_HTTP_CTSEG_TICK_MS    200
+#define NGX_HTTP_CTSEG_LOOK_MS    20    /* from one look to the next: many
+                                           words become one */
+#define NGX_HTTP_CTSEG_LOOK_OVER  64    /* exports, and as long again */
 
 
 typedef struct {
     ngx_http_ctseg_worker_t  *worker;
     ngx_http_ctseg_look_t    *look;
     ngx_event_t               timer;
+    ngx_msec_t                looked_at;
     ngx_msec_t                exiting_since;
     unsigned                  looking:1;
+    unsigned                  woken:1;  /* since it began to look */
     unsigned                  exiting:1;
 } ngx_http_ctseg_scheduler_t;
 
 
 static void ngx_http_ctseg_scheduler_handler(ngx_event_t *ev);
+static void ngx_http_ctseg_scheduler_woken(void);
+static void ngx_http_ctseg_scheduler_hurry(ngx_http_ctseg_scheduler_t *s);
+static void ngx_http_ctseg_scheduler_look(ngx_http_ctseg_scheduler_t *s);
+static ngx_uint_t ngx_http_ctseg_scheduler_exits(void);
 static void ngx_http_ctseg_scheduler_exit(ngx_http_ctseg_scheduler_t *s);
 static void ngx_http_ctseg_look_done(ngx_http_ctseg_task_t *task);
 
@@ -80,6 +94,17 @@ ngx_http_ctseg_scheduler_init(ngx_http_ctseg_worker_t *worker)
 
     ngx_add_timer(&s->timer, 1 + ngx_random() % NGX_HTTP_CTSEG_TICK_MS);
 
+    s->looked_at = ngx_current_msec - NGX_HTTP_CTSEG_LOOK_MS;
+
+    if (ngx_http_ctseg_wake_init(worker->cycle, NGX_HTTP_CTSEG_WAKE_DUE,
+                                 ngx_http_ctseg_scheduler_woken)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_ctseg_wake_wait(NGX_HTTP_CTSEG_WAKE_DUE);
+
     return NGX_OK;
 }
 
@@ -87,7 +112,6 @@ ngx_http_ctseg_scheduler_init(ngx_http_ctseg_worker_t *worker)
 static void
 ngx_http_ctseg_scheduler_handler(ngx_event_t *ev)
 {
-    ngx_http_ctseg_look_t       *look;
     ngx_http_ctseg_scheduler_t  *s;
 
     s = &ngx_http_ctseg_scheduler;
@@ -95,16 +119,92 @@ ngx_http_ctseg_scheduler_handler(ngx_event_t *ev)
     ngx_add_timer(ev, NGX_HTTP_CTSEG_TICK_MS);
     ngx_http_ctseg_runner_tidy();
 
-    if (ngx_exiting || ngx_quit || ngx_terminate) {
+    if (ngx_http_ctseg_scheduler_exits()) {
         ngx_http_ctseg_scheduler_exit(s);
         return;
     }
 
     if (s->looking) {
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, s->worker->log, 0,
+                       "ctseg: still looking");
         return;
     }
 
+    ngx_http_ctseg_scheduler_look(s);
+}
+
+
+static ngx_uint_t
+ngx_http_ctseg_scheduler_exits(void)
+{
+    return ngx_exiting || ngx_quit || ngx_terminate;
+}
+
+
+static void
+ngx_http_ctseg_scheduler_woken(void)
+{
+    ngx_http_ctseg_scheduler_t  *s;
+
+    s = &ngx_http_ctseg_scheduler;
+
+    s->woken = 1;
+
+    if (!s->looking) {
+        ngx_http_ctseg_scheduler_hurry(s);
+    }
+}
+
+
+/* at once, or when the last look is long enough ago */
+
+static void
+ngx_http_ctseg_scheduler_hurry(ngx_http_ctseg_scheduler_t *s)
+{
+    ngx_msec_t      pause;
+    ngx_msec_int_t  wait;
+
+    if (ngx_http_ctseg_scheduler_exits()) {
+        return;                         /* the timer takes care of that */
+    }
+
+    pause = NGX_HTTP_CTSEG_LOOK_MS
+            * (1 + s->look->nids / NGX_HTTP_CTSEG_LOOK_OVER);
+
+    wait = (ngx_msec_int_t) (s->looked_at + pause - ngx_current_msec);
+
+    if (wait <= 0) {
+        ngx_http_ctseg_scheduler_look(s);
+        return;
+    }
+
+    if ((ngx_msec_int_t) (s->timer.timer.key - ngx_current_msec) <= wait) {
+        return;
+    }
+
+    /* add would keep the old time, which is close to the new one */
+
+    ngx_del_timer(&s->timer);
+    ngx_add_timer(&s->timer, (ngx_msec_t) wait);
+}
+
+
+/* what is said from here on is heard, whether or not this look sees it */
+
+static void
+ngx_http_ctseg_scheduler_look(ngx_http_ctseg_scheduler_t *s)
+{
+    ngx_http_ctseg_look_t  *look;
+
     look = s->look;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, s->worker->log, 0,
+                   "ctseg: look, woken:%d", s->woken);
+
+    s->woken = 0;
+    s->looked_at = ngx_current_msec;
+
+    ngx_http_ctseg_wake_wait(NGX_HTTP_CTSEG_WAKE_DUE);
 
     look->nmine = ngx_http_ctseg_runner_exports(look->mine,
                                                 NGX_HTTP_CTSEG_RUNS_MAX);
@@ -200,5 +300,9 @@ ngx_http_ctseg_look_done(ngx_http_ctseg_task_t *task)
                           look->claims[i].export_id);
             look->foreign = 1;
         }
+    }
+
+    if (ngx_http_ctseg_scheduler.woken) {
+        ngx_http_ctseg_scheduler_hurry(&ngx_http_ctseg_scheduler);
     }
 }

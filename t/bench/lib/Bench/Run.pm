@@ -36,6 +36,7 @@ my %size = (
 		outage => 60,		# seconds, of rows 7 and 13
 		late => 1_000,
 		again => 5,		# repetitions of what takes moments
+		turns => 4,		# of the two logs of row 15
 	},
 	quick => {
 		big => 200_000, small => 100_000, batched => 100_000,
@@ -43,6 +44,7 @@ my %size = (
 		written => 1, rest => 1,
 		far => 20_000, exports => 100, outage => 1, late => 100,
 		again => 2,
+		turns => 2,
 	},
 );
 
@@ -183,8 +185,9 @@ sub _fill {
 	if ($events) {
 		$self->say("filling a log of $events events");
 		my @days = $store->{name} eq 'big' ? ('-t' => 60) : ();
-		my $r = $s->load('/1/upload', '-n' => 200, '-c' => 16,
-			'-e' => $events, '-P' => "1,$seldom", @days);
+		my $r = $s->loaded($s->load_start('/1/upload', '-n' => 200,
+			'-c' => 16, '-e' => $events, '-P' => "1,$seldom",
+			@days), 120 + $events / 100_000);
 		$self->fault("the log lacks events: $r->{acks}")
 			if $r->{acks} != $events;
 	}

@@ -43,31 +43,37 @@ sub start {
 	return;
 }
 
-# the same things done over the short log and over the long one
+# The same things done over the short log and over the long one, in turns, so
+# that a machine that gets slower does so for both.
 
 sub by_length {
 	my ($bench, $table) = @_;
-	my %of = map { $_ => _over($bench, $_) } qw/ small big /;
-	my %row = ('15a' => 'intake', '15b' => 'first', '15c' => 'lists');
-	for my $row (sort keys %row) {
-		my ($short, $long) = map { $of{$_}{$row{$row}} }
+	my %s = map { $_ => $bench->stage($_) } qw/ small big /;
+	my %row = ('15a' => \&_intake, '15b' => \&_first, '15c' => \&_lists);
+	for my $row (reverse sort keys %row) {
+		my %of;
+		for my $turn (1 .. $bench->size('turns')) {
+			my @turn = qw/ small big /;
+			@turn = reverse @turn if $turn % 2;
+			push @{$of{$_}}, $row{$row}->($bench, $s{$_})
+				for @turn;
+		}
+		my ($short, $long) = map { Bench::Table::median(@{$of{$_}}) }
 			qw/ small big /;
 		$table->add($row, $long / $short, 'long' => $long,
 			'short' => $short, 'million events'
 				=> $bench->size('big') / 1e6);
 	}
+	$bench->end($_) for values %s;
 	return;
 }
 
-sub _over {
-	my ($bench, $name) = @_;
-	my $s = $bench->stage($name);
-	my %r;
+# ms from the wish to the first batch, three times
 
-	# ms from the wish to the first batch
-
+sub _first {
+	my ($bench, $s) = @_;
 	my @ms;
-	for (1 .. $bench->size('again')) {
+	for (1 .. 3) {
 		$s->reset;
 		my $since = Bench::Proc::monotonic_ns();
 		my $id = $s->days(60, 0);
@@ -77,29 +83,33 @@ sub _over {
 		$s->until($id, sub { $_[0]{status} =~ /DONE|STOPPED/
 			&& $_[0]{last_run}{status} ne 'running' });
 	}
-	$r{first} = Bench::Table::median(@ms);
+	return @ms;
+}
 
-	# us of CPU for a request
+# us of CPU for a request
 
+sub _lists {
+	my ($bench, $s) = @_;
 	my ($cpu, $requests) = (0, 0);
 	for my $path (qw{ /exports /status }) {
 		$cpu += $s->cpu_of(sub {
 			$requests += $s->load($s->server->api . $path,
-				'-c' => 4, '-d' => $bench->size('yard') / 2)
+				'-c' => 4, '-d' => $bench->size('yard') / 4)
 				->{acks};
 		});
 	}
-	$r{lists} = $cpu / $requests * 1e6;
+	return $cpu / $requests * 1e6;
+}
 
-	# us of CPU for an event
+# us of CPU for an event
 
+sub _intake {
+	my ($bench, $s) = @_;
 	my $events = $bench->size('batched') / 2;
-	$r{intake} = $s->cpu_of(sub {
+	return $s->cpu_of(sub {
 		$s->load('/1/upload', '-n' => 200, '-c' => 16,
 			'-e' => $events);
 	}) / $events * 1e6;
-	$bench->end($s);
-	return \%r;
 }
 
 1;

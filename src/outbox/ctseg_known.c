@@ -390,6 +390,7 @@ ctseg_known_scan(ctseg_store_t *s, ctseg_known_walk_t *walk, int64_t deadline)
     want.kinds = ctseg_kind_bit(walk->kind);
     want.from_ms = walk->q->from_ms;
     want.to_ms = walk->q->to_ms;
+    want.mem = &walk->mem;
 
     while (walk->upto < walk->q->upto) {
 

@@ -500,6 +500,7 @@ ctseg_latest_scan(ctseg_latest_walk_t *walk, ctseg_store_t *s,
     want.kinds = walk->enc.pinned->kinds;
     want.from_ms = walk->enc.pinned->from_ms;
     want.to_ms = walk->enc.pinned->to_ms;
+    want.mem = &walk->mem;
 
     rc = ctseg_store_scan_for(s, 0, &after, &want, ctseg_latest_block, walk,
                               deadline, &next);

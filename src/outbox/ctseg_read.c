@@ -180,6 +180,7 @@ ctseg_read_scan(ctseg_store_t *s, ctseg_read_walk_t *walk, int64_t deadline,
     want.kinds = walk->read->pinned->kinds;
     want.from_ms = walk->read->pinned->from_ms;
     want.to_ms = walk->read->pinned->to_ms;
+    want.mem = &walk->mem;
 
     rc = ctseg_store_scan_for(s, 0, &after, &want, ctseg_read_block, walk,
                               deadline, next);

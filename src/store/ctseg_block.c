@@ -17,7 +17,6 @@
 
 
 #define CTSEG_BLOCK_EVENT_MIN  16       /* bytes of an event without text */
-#define CTSEG_BLOCK_NEAR       4096     /* such a block is read where it is */
 
 
 static size_t
@@ -337,23 +336,37 @@ ctseg_rc_t
 ctseg_block_decode(ctseg_str_t stored, ctseg_block_t *b)
 {
     char          header[CTSEG_BLOCK_HEADER];
-    const char   *p;
+    ctseg_str_t   head;
     struct iovec  piece;
 
-    memset(b, 0, sizeof(ctseg_block_t));
-
-    if (stored.len < CTSEG_BLOCK_HEADER) {
-        return CTSEG_CORRUPT;
-    }
-
-    p = stored.data;
+    head.len = stored.len < CTSEG_BLOCK_HEADER ? stored.len
+                                               : CTSEG_BLOCK_HEADER;
+    head.data = stored.data;
 
     if (stored.len > CTSEG_BLOCK_NEAR) {
         piece.iov_base = (void *) stored.data;
         piece.iov_len = CTSEG_BLOCK_HEADER;
         ctseg_peek(getpid(), header, &piece, 1);
-        p = header;
+        head.data = header;
     }
+
+    return ctseg_block_decode_copied(stored, head, b);
+}
+
+
+ctseg_rc_t
+ctseg_block_decode_copied(ctseg_str_t stored, ctseg_str_t head,
+    ctseg_block_t *b)
+{
+    const char  *p;
+
+    memset(b, 0, sizeof(ctseg_block_t));
+
+    if (head.len < CTSEG_BLOCK_HEADER) {
+        return CTSEG_CORRUPT;
+    }
+
+    p = head.data;
 
     b->version = (unsigned char) p[0];
 
@@ -375,6 +388,12 @@ ctseg_block_decode(ctseg_str_t stored, ctseg_block_t *b)
     if (b->version != 1) {
         b->directory.len = (size_t) b->count * CTSEG_BLOCK_ENTRY;
         b->directory.data = stored.data + CTSEG_BLOCK_HEADER;
+    }
+
+    if (b->version != 1
+        && head.len - CTSEG_BLOCK_HEADER >= b->directory.len)
+    {
+        b->copied = head.data + CTSEG_BLOCK_HEADER;
     }
 
     b->payload.data = stored.data + CTSEG_BLOCK_HEADER + b->directory.len;

@@ -45,6 +45,8 @@
 #define CTSEG_BLOCK_VERSION      2
 #define CTSEG_BLOCK_HEADER       64
 #define CTSEG_BLOCK_ENTRY        8      /* of the directory */
+#define CTSEG_BLOCK_NEAR         4096   /* bytes of a stored one that is read
+                                           where it is, larger ones are not */
 #define CTSEG_BLOCK_PAYLOAD_MAX  (1024 * 1024 - CTSEG_BLOCK_HEADER)
                                         /* with the directory */
 
@@ -60,6 +62,8 @@ typedef struct {
     uint32_t       crc;                 /* of the directory; in version 1 of
                                            the payload */
     ctseg_str_t    directory;           /* borrowed; empty in version 1 */
+    const char    *copied;              /* the directory as well, borrowed;
+                                           NULL: it was not copied */
     ctseg_str_t    payload;             /* borrowed, right behind it when the
                                            block is a stored one */
     bool           damaged;             /* nothing but first and count holds:
@@ -68,6 +72,11 @@ typedef struct {
                                            match: no append_ms and no payload,
                                            see ctseg_store_scan_for */
 } ctseg_block_t;
+
+
+/* memory for copies of stored ones: ctseg_block_iter.h */
+
+typedef struct ctseg_block_mem_s  ctseg_block_mem_t;
 
 
 /* sequence of the last event */
@@ -150,6 +159,12 @@ void ctseg_block_encode_header(char out[CTSEG_BLOCK_HEADER],
  */
 
 ctseg_rc_t ctseg_block_decode(ctseg_str_t stored, ctseg_block_t *b);
+
+/* the same, of a copy of its first bytes, of the header at least: "stored" is
+   not touched, and the directory is a copied one if all of it is there */
+
+ctseg_rc_t ctseg_block_decode_copied(ctseg_str_t stored, ctseg_str_t head,
+    ctseg_block_t *b);
 
 /* all of it against its checksums: CORRUPT or OK; touches all of it */
 

@@ -16,9 +16,6 @@
 #include "../base/ctseg_crc32c.h"
 
 
-#define CTSEG_BLOCK_SMALL  4096         /* such a block is read where it is */
-
-
 #define ctseg_block_entry(it, i)                                              \
     ((uint32_t) ctseg_le_get((it)->directory                                  \
                              + (size_t) (i) * CTSEG_BLOCK_ENTRY, 4))
@@ -32,6 +29,7 @@ ctseg_block_mem_free(ctseg_block_mem_t *mem)
 {
     free(mem->directory);
     free(mem->records);
+    free(mem->heads);
     memset(mem, 0, sizeof(ctseg_block_mem_t));
 }
 
@@ -53,7 +51,34 @@ ctseg_block_sum(const char *p, uint32_t n)
 }
 
 
-/* room for copies of the directory and of records; false: no memory */
+char *
+ctseg_block_mem_heads(ctseg_block_mem_t *mem)
+{
+    if (mem->heads != NULL) {
+        return mem->heads;
+    }
+
+    mem->heads = malloc(CTSEG_BLOCK_HEADS);
+    if (mem->heads == NULL) {
+        return NULL;
+    }
+
+    return mem->heads;
+}
+
+
+pid_t
+ctseg_block_mem_self(ctseg_block_mem_t *mem)
+{
+    if (mem->self == 0) {
+        mem->self = getpid();
+    }
+
+    return mem->self;
+}
+
+
+/* room for copies of records, and of a directory; false: no memory */
 
 static bool
 ctseg_block_room(ctseg_block_mem_t *mem, size_t len)
@@ -63,8 +88,6 @@ ctseg_block_room(ctseg_block_mem_t *mem, size_t len)
         if (mem->records == NULL) {
             return false;
         }
-
-        mem->self = getpid();
     }
 
     if (len > mem->size) {
@@ -82,15 +105,46 @@ ctseg_block_room(ctseg_block_mem_t *mem, size_t len)
 }
 
 
+/* where it can be looked at; false: no memory */
+
+static bool
+ctseg_block_directory(ctseg_block_iter_t *it)
+{
+    struct iovec          piece;
+    ctseg_block_mem_t    *mem;
+    const ctseg_block_t  *b;
+
+    b = it->block;
+    mem = it->mem;
+
+    it->directory = b->copied != NULL ? b->copied : b->directory.data;
+
+    if (mem == NULL) {
+        return true;
+    }
+
+    if (!ctseg_block_room(mem, b->copied != NULL ? 0 : b->directory.len)) {
+        return false;
+    }
+
+    if (b->copied == NULL) {
+        piece.iov_base = (void *) b->directory.data;
+        piece.iov_len = b->directory.len;
+        ctseg_peek(ctseg_block_mem_self(mem), mem->directory, &piece, 1);
+        it->directory = mem->directory;
+    }
+
+    return true;
+}
+
+
 ctseg_rc_t
 ctseg_block_iter(ctseg_block_iter_t *it, const ctseg_block_t *b,
     ctseg_block_mem_t *mem, ctseg_kinds_t kinds, uint64_t after,
     uint64_t upto)
 {
-    struct iovec  piece;
-
     it->block = b;
-    it->mem = ctseg_block_size(b) > CTSEG_BLOCK_SMALL ? mem : NULL;
+    it->mem = ctseg_block_size(b) > CTSEG_BLOCK_NEAR ? mem : NULL;
     it->kinds = kinds;
     it->after = after;
     it->rest = b->payload;
@@ -110,17 +164,9 @@ ctseg_block_iter(ctseg_block_iter_t *it, const ctseg_block_t *b,
     }
 
     it->bytes = b->directory.len;
-    it->directory = b->directory.data;
 
-    if (it->mem != NULL) {
-        if (!ctseg_block_room(mem, b->directory.len)) {
-            return CTSEG_NOMEM;
-        }
-
-        it->directory = mem->directory;
-        piece.iov_base = (void *) b->directory.data;
-        piece.iov_len = b->directory.len;
-        ctseg_peek(mem->self, mem->directory, &piece, 1);
+    if (!ctseg_block_directory(it)) {
+        return CTSEG_NOMEM;
     }
 
     if (ctseg_crc32c(0, it->directory, b->directory.len) != b->crc
@@ -172,7 +218,7 @@ ctseg_block_copy(ctseg_block_iter_t *it)
         p += size;
     }
 
-    ctseg_peek(it->mem->self, it->mem->records, piece, n);
+    ctseg_peek(ctseg_block_mem_self(it->mem), it->mem->records, piece, n);
 }
 
 

@@ -184,13 +184,16 @@ ctseg_rc_t ctseg_store_scan(ctseg_store_t *s, uint32_t shard,
  * The same for who wants events of some kinds and times only.  Blocks that
  * have none may come many at once, as one that is "passed": first, count,
  * kinds and times are those of all of them.  What does not read among them is
- * not shown.  All others come as they would without.
+ * not shown.  All others come as they would without.  Who reads their events
+ * gives the memory for it: the directories of several are copied together
+ * with their headers then, and are valid as long as the block is.
  */
 
 typedef struct {
     ctseg_kinds_t  kinds;
     int64_t        from_ms;             /* included */
     int64_t        to_ms;               /* not included */
+    ctseg_block_mem_t  *mem;            /* borrowed; NULL: headers only */
 } ctseg_want_t;
 
 ctseg_rc_t ctseg_store_scan_for(ctseg_store_t *s, uint32_t shard,

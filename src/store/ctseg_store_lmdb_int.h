@@ -123,6 +123,24 @@ typedef struct {
 } ctseg_lmdb_span_t;
 
 
+/* blocks that a scan comes to next, of which the first bytes were copied
+   together; none: n is 0 */
+
+#define CTSEG_LMDB_HEADS  8
+
+typedef struct {
+    const ctseg_want_t  *want;
+    char                *out;           /* NULL: nothing is copied */
+    uint32_t             part;          /* of a block is its directory */
+    unsigned             ahead;         /* so many the next time */
+    unsigned             i;             /* the one that the scan is at */
+    unsigned             n;             /* the cursor is at the last */
+    MDB_val              k[CTSEG_LMDB_HEADS];
+    MDB_val              v[CTSEG_LMDB_HEADS];
+    ctseg_str_t          head[CTSEG_LMDB_HEADS];
+} ctseg_lmdb_heads_t;
+
+
 /* what the meta record of the events says; the log is dense and its time
    does not fall even when every block was trimmed */
 
@@ -280,6 +298,30 @@ bool ctseg_lmdb_span_find(ctseg_lmdb_txn_t *t,
    any more; takes the cursor */
 
 void ctseg_lmdb_span_trim(ctseg_lmdb_txn_t *t, uint64_t seq, unsigned n);
+
+
+/* ctseg_store_lmdb_heads.c */
+
+void ctseg_lmdb_heads_init(ctseg_lmdb_heads_t *h, const ctseg_want_t *want);
+
+/* the cursor was moved to where the scan goes on */
+
+void ctseg_lmdb_heads_place(ctseg_lmdb_txn_t *t, ctseg_lmdb_heads_t *h);
+
+/* in the place of MDB_NEXT: the cursor may be ahead of what is answered */
+
+bool ctseg_lmdb_heads_next(ctseg_lmdb_txn_t *t, ctseg_lmdb_heads_t *h,
+    MDB_val *k, MDB_val *v);
+
+/* a copy of the first bytes of the block that next or the cursor answered;
+   none: it has to be read where it is.  Good until the next call. */
+
+ctseg_str_t ctseg_lmdb_heads_get(ctseg_lmdb_txn_t *t, ctseg_lmdb_heads_t *h,
+    const MDB_val *k, const MDB_val *v);
+
+/* that is what a block is like here */
+
+void ctseg_lmdb_heads_learn(ctseg_lmdb_heads_t *h, const ctseg_block_t *b);
 
 
 /* ctseg_store_lmdb_log.c */

@@ -48,6 +48,36 @@ ctseg_lmdb_block(const MDB_val *k, const MDB_val *v, ctseg_block_t *b)
 }
 
 
+/* the same in a scan, which may have a copy of it */
+
+static ctseg_rc_t
+ctseg_lmdb_scan_block(ctseg_lmdb_txn_t *t, ctseg_lmdb_heads_t *heads,
+    const MDB_val *k, const MDB_val *v, ctseg_block_t *b)
+{
+    ctseg_rc_t   rc;
+    ctseg_str_t  head, stored;
+
+    head = ctseg_lmdb_heads_get(t, heads, k, v);
+
+    if (head.len == 0) {
+        return ctseg_lmdb_block(k, v, b);
+    }
+
+    stored.len = v->mv_size;
+    stored.data = v->mv_data;
+
+    rc = ctseg_block_decode_copied(stored, head, b);
+
+    if (rc != CTSEG_OK || b->first != ctseg_lmdb_key_seq(k)) {
+        return CTSEG_CORRUPT;
+    }
+
+    ctseg_lmdb_heads_learn(heads, b);
+
+    return CTSEG_OK;
+}
+
+
 /* first sequence that is kept, 0: none; uses the cursor */
 
 static uint64_t
@@ -113,6 +143,25 @@ ctseg_lmdb_next_good(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
 }
 
 
+/* the same in a scan */
+
+static bool
+ctseg_lmdb_scan_good(ctseg_lmdb_txn_t *t, ctseg_lmdb_heads_t *heads,
+    MDB_val *k, MDB_val *v, uint64_t seq, ctseg_block_t *b)
+{
+    do {
+        if (ctseg_lmdb_scan_block(t, heads, k, v, b) == CTSEG_OK
+            && b->first > seq)
+        {
+            return true;
+        }
+
+    } while (ctseg_lmdb_heads_next(t, heads, k, v));
+
+    return false;
+}
+
+
 /* the events behind seq up to last, of a block that does not read */
 
 static void
@@ -135,15 +184,16 @@ ctseg_lmdb_gap(ctseg_block_t *b, uint64_t first, uint64_t last)
  */
 
 static bool
-ctseg_lmdb_scan_next(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v, bool *more,
-    uint64_t seq, uint64_t head, ctseg_block_t *b)
+ctseg_lmdb_scan_next(ctseg_lmdb_txn_t *t, ctseg_lmdb_heads_t *heads,
+    MDB_val *k, MDB_val *v, bool *more, uint64_t seq, uint64_t head,
+    ctseg_block_t *b)
 {
     uint64_t  first;
 
     first = seq + 1;
 
     if (*more) {
-        if (ctseg_lmdb_block(k, v, b) == CTSEG_OK
+        if (ctseg_lmdb_scan_block(t, heads, k, v, b) == CTSEG_OK
             && b->first <= first && ctseg_block_last(b) >= first)
         {
             *more = false;              /* to be moved on */
@@ -153,12 +203,12 @@ ctseg_lmdb_scan_next(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v, bool *more,
         /* one that begins before has its own key as the place of damage */
 
         if (ctseg_lmdb_key_seq(k) != 0 && ctseg_lmdb_key_seq(k) < first
-            && ctseg_lmdb_block(k, v, b) != CTSEG_OK)
+            && ctseg_lmdb_scan_block(t, heads, k, v, b) != CTSEG_OK)
         {
             first = ctseg_lmdb_key_seq(k);
         }
 
-        *more = ctseg_lmdb_next_good(t, k, v, seq + 1, b);
+        *more = ctseg_lmdb_scan_good(t, heads, k, v, seq + 1, b);
     }
 
     if (t->rc != 0) {
@@ -218,17 +268,19 @@ ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, const ctseg_lmdb_log_meta_t *m,
     const ctseg_want_t *want, ctseg_scan_pt cb, void *data, int64_t deadline,
     uint64_t *next)
 {
-    bool               more, placed;
-    MDB_val            k, v;
-    unsigned           taken;
-    ctseg_next_t       answer;
-    ctseg_block_t      b;
-    ctseg_lmdb_span_t  span;
+    bool                more, placed;
+    MDB_val             k, v;
+    unsigned            taken;
+    ctseg_next_t        answer;
+    ctseg_block_t       b;
+    ctseg_lmdb_span_t   span;
+    ctseg_lmdb_heads_t  heads;
 
     taken = 0;
     more = false;
     placed = false;
     memset(&span, 0, sizeof(ctseg_lmdb_span_t));
+    ctseg_lmdb_heads_init(&heads, want);
 
     while (*next < m->last) {
 
@@ -238,10 +290,17 @@ ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, const ctseg_lmdb_log_meta_t *m,
         } else {
             if (!placed) {
                 more = ctseg_lmdb_find(t, *next + 1, &k, &v);
+                ctseg_lmdb_heads_place(t, &heads);
                 placed = true;
+
+                if (t->rc != 0) {
+                    break;
+                }
             }
 
-            if (!ctseg_lmdb_scan_next(t, &k, &v, &more, *next, m->last, &b)) {
+            if (!ctseg_lmdb_scan_next(t, &heads, &k, &v, &more, *next,
+                                      m->last, &b))
+            {
                 break;
             }
         }
@@ -264,7 +323,7 @@ ctseg_lmdb_scan_blocks(ctseg_lmdb_txn_t *t, const ctseg_lmdb_log_meta_t *m,
         }
 
         if (placed && !b.damaged) {
-            more = ctseg_lmdb_move(t, &k, &v, MDB_NEXT);
+            more = ctseg_lmdb_heads_next(t, &heads, &k, &v);
         }
     }
 

@@ -298,6 +298,7 @@ dk_spans_differ(ctseg_store_t *s, const dk_model_t *m, ctseg_pos_t from)
     want.kinds = 2;
     want.from_ms = -1;
     want.to_ms = 0;
+    want.mem = NULL;
 
     rc = ctseg_store_scan_for(s, 0, &from, &want, dk_look_passed, &last,
                               st_soon(), &next);

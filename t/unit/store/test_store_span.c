@@ -192,6 +192,8 @@ scan_any(st_t *st)
 
     from = front == nmodel ? head() : model[front].first - 1;
 
+    want.mem = NULL;
+
     for (n = 0; n < 40; n++) {
         want.kinds = n % 4 == 0 ? UINT64_MAX : 1ULL << some(7);
         want.from_ms = n % 3 == 0 ? INT64_MIN : 1000 * (int64_t) some(50);
@@ -210,7 +212,7 @@ scan_any(st_t *st)
 static unsigned
 scan_none(st_t *st)
 {
-    ctseg_want_t  want = { 1ULL << 20, INT64_MIN, INT64_MAX };
+    ctseg_want_t  want = { 1ULL << 20, INT64_MIN, INT64_MAX, NULL };
 
     return scan(st, front == nmodel ? head() : model[front].first - 1,
                 &want);
@@ -238,7 +240,7 @@ test_scan(void **state)
 {
     st_t          st;
     unsigned      i, n;
-    ctseg_want_t  rare = { 1 << 5, INT64_MIN, INT64_MAX };
+    ctseg_want_t  rare = { 1 << 5, INT64_MIN, INT64_MAX, NULL };
 
     (void) state;
     begin(&st, 1);

@@ -164,6 +164,7 @@ ngx_http_ctseg_load_batch(ngx_http_ctseg_load_t *load)
     read.limit = load->limit;
     read.expire = true;
     read.latest = load->latest;
+    read.mem = load->mem;
 
     load->rc = ctseg_read_batch(load->task.worker->store, &read,
                                 ctseg_mono_ms() + NGX_HTTP_CTSEG_LOAD_MS,

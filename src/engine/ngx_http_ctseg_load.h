@@ -32,6 +32,7 @@ typedef struct {
     uint64_t                run;        /* its number */
     ctseg_latest_t         *latest;     /* of the run; complete, or nobody else
                                            has it meanwhile; NULL: none */
+    ctseg_block_mem_t      *mem;        /* to read with, or NULL */
     unsigned                fresh:1;    /* what can never be sent of it is not
                                            stored yet */
     unsigned                many:1;     /* of the run enough is stored */

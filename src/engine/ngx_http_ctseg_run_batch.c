@@ -16,7 +16,8 @@ static void ngx_http_ctseg_run_reload(ngx_http_ctseg_batch_t *batch);
 
 
 static ngx_uint_t      ngx_http_ctseg_nbatches;
-static ctseg_bodies_t  ngx_http_ctseg_bodies;
+static ctseg_bodies_t      ngx_http_ctseg_bodies;
+static ctseg_block_mems_t  ngx_http_ctseg_mems;
 
 
 /* ---- loading ---- */
@@ -75,7 +76,16 @@ ngx_http_ctseg_batch_load(ngx_http_ctseg_batch_t *batch)
         ctseg_bodies_take(&ngx_http_ctseg_bodies, &batch->load.batch);
     }
 
-    return ngx_http_ctseg_task_post(&batch->load.task);
+    batch->load.mem = ctseg_block_mems_take(&ngx_http_ctseg_mems);
+
+    if (ngx_http_ctseg_task_post(&batch->load.task) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ctseg_block_mems_give(&ngx_http_ctseg_mems, batch->load.mem);
+    batch->load.mem = NULL;
+
+    return NGX_ERROR;
 }
 
 
@@ -90,6 +100,7 @@ void
 ngx_http_ctseg_runner_tidy(void)
 {
     ctseg_bodies_tidy(&ngx_http_ctseg_bodies, (int64_t) ngx_current_msec);
+    ctseg_block_mems_tidy(&ngx_http_ctseg_mems, (int64_t) ngx_current_msec);
 }
 
 
@@ -230,6 +241,9 @@ ngx_http_ctseg_run_loaded(ngx_http_ctseg_task_t *task)
 
     batch = (ngx_http_ctseg_batch_t *) task;
     run = batch->run;
+
+    ctseg_block_mems_give(&ngx_http_ctseg_mems, batch->load.mem);
+    batch->load.mem = NULL;
 
     ngx_http_ctseg_run_stirs(run);
     ngx_http_ctseg_run_worked(run, batch->load.us);

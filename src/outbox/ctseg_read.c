@@ -15,7 +15,8 @@
 typedef struct {
     const ctseg_read_t   *read;
     ctseg_batch_t        *batch;
-    ctseg_block_mem_t     mem;
+    ctseg_block_mem_t    *mem;
+    ctseg_block_mem_t     own;
     size_t                bytes;
     unsigned              blocks;
     ctseg_latest_look_t   look;
@@ -69,7 +70,7 @@ ctseg_read_events(ctseg_read_walk_t *walk, const ctseg_block_t *block)
     rc = CTSEG_CORRUPT;
 
     if (!block->damaged) {
-        rc = ctseg_block_iter(&it, block, &walk->mem,
+        rc = ctseg_block_iter(&it, block, walk->mem,
                               walk->read->pinned->kinds, batch->upto,
                               walk->read->hi);
     }
@@ -180,7 +181,7 @@ ctseg_read_scan(ctseg_store_t *s, ctseg_read_walk_t *walk, int64_t deadline,
     want.kinds = walk->read->pinned->kinds;
     want.from_ms = walk->read->pinned->from_ms;
     want.to_ms = walk->read->pinned->to_ms;
-    want.mem = &walk->mem;
+    want.mem = walk->mem;
 
     rc = ctseg_store_scan_for(s, 0, &after, &want, ctseg_read_block, walk,
                               deadline, next);
@@ -259,6 +260,7 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
     memset(&walk, 0, sizeof(ctseg_read_walk_t));
     walk.read = r;
     walk.batch = b;
+    walk.mem = r->mem != NULL ? r->mem : &walk.own;
     walk.look.latest = r->latest;
 
     ctseg_read_begin(s, &walk);
@@ -270,7 +272,7 @@ ctseg_read_batch(ctseg_store_t *s, const ctseg_read_t *r, int64_t deadline,
     }
 
     ctseg_hash_free(&walk.look.hash);
-    ctseg_block_mem_free(&walk.mem);
+    ctseg_block_mem_free(&walk.own);
     b->look_data = NULL;
 
     if (rc == CTSEG_TRIMMED) {

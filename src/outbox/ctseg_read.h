@@ -8,6 +8,7 @@
 
 
 #include "../segment/ctseg_batch.h"
+#include "../store/ctseg_block_mem.h"
 #include "../store/ctseg_store.h"
 #include "ctseg_latest.h"
 
@@ -30,6 +31,8 @@ typedef struct {
     const ctseg_latest_t  *latest;      /* of profiles, complete, of the cut
                                            of the run; NULL: their updates are
                                            put together in each batch */
+    ctseg_block_mem_t     *mem;         /* nobody else has it meanwhile; NULL:
+                                           it is allocated and freed */
 } ctseg_read_t;
 
 

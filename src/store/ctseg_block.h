@@ -74,7 +74,7 @@ typedef struct {
 } ctseg_block_t;
 
 
-/* memory for copies of stored ones: ctseg_block_iter.h */
+/* memory for copies of stored ones: ctseg_block_mem.h */
 
 typedef struct ctseg_block_mem_s  ctseg_block_mem_t;
 

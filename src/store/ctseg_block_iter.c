@@ -7,9 +7,7 @@
  * have one checksum over all records, which are read through then.
  */
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ctseg_block_iter.h"
 #include "../base/ctseg_bytes.h"
@@ -22,16 +20,6 @@
 
 #define ctseg_block_entry_size(e)  ((e) & 0xffffff)
 #define ctseg_block_entry_kind(e)  ((e) >> 24)
-
-
-void
-ctseg_block_mem_free(ctseg_block_mem_t *mem)
-{
-    free(mem->directory);
-    free(mem->records);
-    free(mem->heads);
-    memset(mem, 0, sizeof(ctseg_block_mem_t));
-}
 
 
 /* bytes of all records as the directory has them */
@@ -48,60 +36,6 @@ ctseg_block_sum(const char *p, uint32_t n)
     }
 
     return sum;
-}
-
-
-char *
-ctseg_block_mem_heads(ctseg_block_mem_t *mem)
-{
-    if (mem->heads != NULL) {
-        return mem->heads;
-    }
-
-    mem->heads = malloc(CTSEG_BLOCK_HEADS);
-    if (mem->heads == NULL) {
-        return NULL;
-    }
-
-    return mem->heads;
-}
-
-
-pid_t
-ctseg_block_mem_self(ctseg_block_mem_t *mem)
-{
-    if (mem->self == 0) {
-        mem->self = getpid();
-    }
-
-    return mem->self;
-}
-
-
-/* room for copies of records, and of a directory; false: no memory */
-
-static bool
-ctseg_block_room(ctseg_block_mem_t *mem, size_t len)
-{
-    if (mem->records == NULL) {
-        mem->records = malloc(CTSEG_BLOCK_CHUNK);
-        if (mem->records == NULL) {
-            return false;
-        }
-    }
-
-    if (len > mem->size) {
-        free(mem->directory);
-        mem->size = len < CTSEG_BLOCK_CHUNK / 2 ? CTSEG_BLOCK_CHUNK / 2 : len;
-        mem->directory = malloc(mem->size);
-
-        if (mem->directory == NULL) {
-            mem->size = 0;
-            return false;
-        }
-    }
-
-    return true;
 }
 
 
@@ -123,7 +57,7 @@ ctseg_block_directory(ctseg_block_iter_t *it)
         return true;
     }
 
-    if (!ctseg_block_room(mem, b->copied != NULL ? 0 : b->directory.len)) {
+    if (!ctseg_block_mem_room(mem, b->copied != NULL ? 0 : b->directory.len)) {
         return false;
     }
 

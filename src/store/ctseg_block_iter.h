@@ -7,41 +7,7 @@
 #define CTSEG_BLOCK_ITER_H
 
 
-#include "ctseg_block.h"
-#include "ctseg_peek.h"
-
-
-/* copied from the log at once, unless a single record is larger */
-
-#define CTSEG_BLOCK_CHUNK  (64 * 1024)
-
-
-/* headers with their directories, of several blocks, that are copied at
-   once */
-
-#define CTSEG_BLOCK_HEADS  (64 * 1024)
-
-
-/* memory for copies, kept from block to block by one process; zeroed struct =
-   none yet */
-
-struct ctseg_block_mem_s {
-    pid_t    self;                      /* 0: not asked yet */
-    char    *directory;
-    size_t   size;
-    char    *records;                   /* CTSEG_BLOCK_CHUNK */
-    char    *heads;                     /* CTSEG_BLOCK_HEADS */
-};
-
-/* for a store that looks ahead; NULL: no memory */
-
-char *ctseg_block_mem_heads(ctseg_block_mem_t *mem);
-
-/* getpid(), asked once */
-
-pid_t ctseg_block_mem_self(ctseg_block_mem_t *mem);
-
-void ctseg_block_mem_free(ctseg_block_mem_t *mem);
+#include "ctseg_block_mem.h"
 
 
 typedef struct {

@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #include "ctseg_store_lmdb_int.h"
-#include "ctseg_block_iter.h"
+#include "ctseg_block_mem.h"
 
 
 /* parts of a block are counted in 65536ths: the first directory of a scan */

@@ -84,7 +84,13 @@ look_events(look_t *l, const ctseg_block_t *b)
         return;
     }
 
-    while ((rc = ctseg_block_next(&it, &ev)) != CTSEG_NOTFOUND) {
+    for ( ;; ) {
+        rc = ctseg_block_next(&it, &ev);
+
+        if (rc == CTSEG_NOTFOUND) {
+            break;
+        }
+
         meet(l, b, rc, it.sequence, rc != CTSEG_OK ? 0
              : ctseg_crc32c(0, ev.props.data, ev.props.len));
     }

@@ -368,8 +368,7 @@ ctseg_lmdb_open(ctseg_store_t **s, const ctseg_store_options_t *options,
 
     if (pthread_rwlock_init(&db->events.lock, NULL) != 0
         || pthread_rwlock_init(&db->state.lock, NULL) != 0
-        || ctseg_lmdb_flush_init(&db->events.flush) != 0
-        || ctseg_lmdb_flush_init(&db->state.flush) != 0)
+        || ctseg_lmdb_flush_init(&db->events.flush) != 0)
     {
         free(db);
         return ctseg_err(err, CTSEG_FATAL, "no lock to open the store");
@@ -427,7 +426,6 @@ ctseg_lmdb_close(ctseg_store_t *s)
     (void) pthread_rwlock_destroy(&db->events.lock);
     (void) pthread_rwlock_destroy(&db->state.lock);
     ctseg_lmdb_flush_free(&db->events.flush);
-    ctseg_lmdb_flush_free(&db->state.flush);
     free(db);
 }
 

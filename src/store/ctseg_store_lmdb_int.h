@@ -42,8 +42,8 @@ typedef struct {
 typedef struct {
     MDB_env           *env;
     unsigned           psize;
-    ctseg_lmdb_flush_t  flush;
     bool               late;            /* meta pages wait for a flush */
+    ctseg_lmdb_flush_t  flush;          /* ... of which this knows */
 
     /*
      * Held shared around every transaction of this process: a map that

@@ -129,23 +129,6 @@ ctseg_lmdb_find(ctseg_lmdb_txn_t *t, uint64_t seq, MDB_val *k, MDB_val *v)
  */
 
 static bool
-ctseg_lmdb_next_good(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
-    uint64_t seq, ctseg_block_t *b)
-{
-    do {
-        if (ctseg_lmdb_block(k, v, b) == CTSEG_OK && b->first > seq) {
-            return true;
-        }
-
-    } while (ctseg_lmdb_move(t, k, v, MDB_NEXT));
-
-    return false;
-}
-
-
-/* the same in a scan */
-
-static bool
 ctseg_lmdb_scan_good(ctseg_lmdb_txn_t *t, ctseg_lmdb_heads_t *heads,
     MDB_val *k, MDB_val *v, uint64_t seq, ctseg_block_t *b)
 {
@@ -159,6 +142,20 @@ ctseg_lmdb_scan_good(ctseg_lmdb_txn_t *t, ctseg_lmdb_heads_t *heads,
     } while (ctseg_lmdb_heads_next(t, heads, k, v));
 
     return false;
+}
+
+
+/* the same where nothing is copied ahead */
+
+static bool
+ctseg_lmdb_next_good(ctseg_lmdb_txn_t *t, MDB_val *k, MDB_val *v,
+    uint64_t seq, ctseg_block_t *b)
+{
+    ctseg_lmdb_heads_t  none;
+
+    ctseg_lmdb_heads_init(&none, NULL);
+
+    return ctseg_lmdb_scan_good(t, &none, k, v, seq, b);
 }
 
 

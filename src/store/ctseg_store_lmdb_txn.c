@@ -129,7 +129,7 @@ ctseg_lmdb_begin(ctseg_lmdb_txn_t *t, ctseg_lmdb_t *db, ctseg_lmdb_env_t *e,
         return;
     }
 
-    if (write) {
+    if (write && e->late) {
         t->entered = true;
         ctseg_lmdb_flush_enter(e);
     }

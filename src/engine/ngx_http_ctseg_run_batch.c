@@ -15,7 +15,7 @@ static void ngx_http_ctseg_run_unloaded(ngx_http_ctseg_batch_t *batch);
 static void ngx_http_ctseg_run_reload(ngx_http_ctseg_batch_t *batch);
 
 
-static ngx_uint_t      ngx_http_ctseg_nbatches;
+static ngx_uint_t          ngx_http_ctseg_nbatches;
 static ctseg_bodies_t      ngx_http_ctseg_bodies;
 static ctseg_block_mems_t  ngx_http_ctseg_mems;
 

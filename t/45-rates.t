@@ -84,6 +84,9 @@ is($e->{progress}{eta_seconds}, 3, '6,000 events at 2,000 a second');
 
 # ---- recurring before one-time ----
 
+# it begins at once, so what may be under way of the other one is so before
+
+wait_for { $s->stats->{held} == 4 } 20, 'four batches under way';
 my $recurring = $api->export($eu, frequency => { kind => 'recurring',
 	every_hours => 24 });
 wait_for { $api->show($recurring)->{last_run} } 20, 'its run';
